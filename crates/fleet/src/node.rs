@@ -1,0 +1,95 @@
+//! A node as the rules see it: the operator's wish, what was last observed, and how full it is.
+
+use crate::id::{InboundId, NodeId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What the operator wants of a node (`vpn_nodes.status`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Takes new keys and keeps what it has.
+    Active,
+    /// Being emptied: takes nobody.
+    Maintenance,
+    /// Out of service: takes nobody.
+    Inactive,
+}
+
+impl Policy {
+    /// The word in the database and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Maintenance => "maintenance",
+            Self::Inactive => "inactive",
+        }
+    }
+
+    /// Reads [`Policy::as_str`] back, in any case. `None` for any other word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Active, Self::Maintenance, Self::Inactive].into_iter().find(|p| p.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What we hold to be true of a node. Concluded from observations, never set by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Health {
+    /// Never observed since it was added or since the program started.
+    Unknown,
+    /// The last observation succeeded and xray was running.
+    Up,
+    /// The last observation failed, or xray was not running.
+    Down {
+        /// For people: what failed, in which layer.
+        reason: String,
+    },
+}
+
+impl Health {
+    /// Whether the node may be given new keys.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up)
+    }
+
+    /// The word that `vpn_nodes.health_status` holds: `healthy`, `unhealthy` or `unknown`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "healthy",
+            Self::Down { .. } => "unhealthy",
+        }
+    }
+}
+
+/// A node, as far as placing keys is concerned.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its id; breaks ties between equally good nodes.
+    pub id: NodeId,
+    /// Its name, for people.
+    pub name: String,
+    /// Where it stands, as the operator wrote it; compared ignoring case.
+    pub location: Option<String>,
+    /// What the operator wants of it.
+    pub policy: Policy,
+    /// What we hold to be true of it.
+    pub health: Health,
+    /// The inbound that its keys live on; `None` while no usable one is known.
+    pub inbound: Option<InboundId>,
+    /// The most keys it may hold. 0 or less: takes nobody.
+    pub max_users: i64,
+    /// The operator's preference; 100 is neutral, higher is preferred. 0 or less: takes nobody.
+    pub priority: i64,
+    /// Its relative strength; 1.0 is neutral. 0, less, or not a number: takes nobody.
+    pub weight: f64,
+    /// Keys that live on it plus clients that are leaving it.
+    pub current_users: i64,
+}
