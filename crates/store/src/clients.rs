@@ -1,0 +1,369 @@
+//! Assignments, and the ledger of clients: every client that we ever asked a panel to hold and have not yet seen
+//! gone. Written before the panel hears of it, so that nothing of ours is ever forgotten there.
+
+use crate::{
+    StoreError, View, Write,
+    entity::{assignment, client, key, user},
+    id32,
+    keys::{CHUNK, lower_status},
+};
+use chrono::{DateTime, Utc};
+use fleet::{
+    id::{InboundId, KeyId, NodeId, UserId},
+    key::{ClientName, Identity},
+};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter, Set,
+    sea_query::{Expr, IntoIden, OnConflict, Query, TableRef, ValueTuple},
+};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+const TABLE: &str = "muster_clients";
+
+/// A key's new home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assign {
+    /// Which key.
+    pub key: KeyId,
+    /// Whose.
+    pub user: UserId,
+    /// Where to.
+    pub node: NodeId,
+    /// The inbound there.
+    pub inbound: InboundId,
+    /// What the key is everywhere.
+    pub identity: Identity,
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRow {
+    /// Its version: what was learned about an older version says nothing about this one.
+    pub version: Version,
+    /// Which key.
+    pub key: KeyId,
+    /// The inbound it was put on.
+    pub inbound: InboundId,
+    /// What was put there.
+    pub identity: Identity,
+    /// Whether the panel confirmed it since it last changed.
+    pub confirmed: bool,
+    /// What the panel should hold; `None` once nobody wants it there any more.
+    pub wanted: Option<Wanted>,
+}
+
+/// Which state of a line of the ledger is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    id: i32,
+    generation: i64,
+}
+
+/// What a wanted client is to be like, as far as users and operators decide it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// False for a blocked or switched-off account.
+    pub enabled: bool,
+    /// When access ends, ms since 1970; 0 = never.
+    pub expires_at_ms: i64,
+    /// For the panel's `tgId`.
+    pub telegram_id: i64,
+}
+
+impl<C: ConnectionTrait> View<'_, C> {
+    /// The ledger of one node, by line: all of it, or what is not yet settled with the panel.
+    pub async fn clients_on(&self, node: NodeId, only_unsettled: bool) -> Result<Vec<ClientRow>, StoreError> {
+        let of = |column| Expr::col((client::Entity, column));
+        let mut query = Query::select()
+            .columns([
+                (client::Entity, client::Column::Id),
+                (client::Entity, client::Column::Generation),
+                (client::Entity, client::Column::KeyId),
+                (client::Entity, client::Column::InboundId),
+                (client::Entity, client::Column::Name),
+                (client::Entity, client::Column::Uuid),
+                (client::Entity, client::Column::SubId),
+                (client::Entity, client::Column::Dirty),
+                (client::Entity, client::Column::ConfirmedAt),
+            ])
+            .expr_as(Expr::col((assignment::Entity, assignment::Column::Id)), "assignment")
+            .expr_as(lower_status(), "status")
+            .column((key::Entity, key::Column::MusterState))
+            .columns([
+                (user::Entity, user::Column::TelegramId),
+                (user::Entity, user::Column::IsActive),
+                (user::Entity, user::Column::IsBlocked),
+                (user::Entity, user::Column::ValidUntil),
+            ])
+            .from(client::Entity)
+            .join(
+                JoinType::LeftJoin,
+                assignment::Entity,
+                Condition::all()
+                    .add(
+                        Expr::col((assignment::Entity, assignment::Column::KeyId))
+                            .equals((client::Entity, client::Column::KeyId)),
+                    )
+                    .add(
+                        Expr::col((assignment::Entity, assignment::Column::NodeId))
+                            .equals((client::Entity, client::Column::NodeId)),
+                    )
+                    .add(Expr::col((assignment::Entity, assignment::Column::State)).eq("active")),
+            )
+            .join(
+                JoinType::LeftJoin,
+                key::Entity,
+                Expr::col((key::Entity, key::Column::Id)).equals((client::Entity, client::Column::KeyId)),
+            )
+            .join(
+                JoinType::LeftJoin,
+                user::Entity,
+                Expr::col((user::Entity, user::Column::Id)).equals((key::Entity, key::Column::UserId)),
+            )
+            .and_where(of(client::Column::NodeId).eq(id32(node.0)))
+            .order_by((client::Entity, client::Column::Id), sea_orm::Order::Asc)
+            .take();
+        if only_unsettled {
+            query.and_where(of(client::Column::Dirty).eq(true));
+        }
+        let rows = self.c.query_all(&query).await?;
+        rows.iter().map(|row| line(Joined::from_query_result(row, "")?)).collect()
+    }
+
+    /// The nodes whose panels have something to hear.
+    pub async fn unsettled_nodes(&self) -> Result<BTreeSet<NodeId>, StoreError> {
+        let query = Query::select()
+            .distinct()
+            .column(client::Column::NodeId)
+            .from(client::Entity)
+            .and_where(Expr::col(client::Column::Dirty).eq(true))
+            .take();
+        let rows = self.c.query_all(&query).await?;
+        rows.iter().map(|row| Ok(NodeId(row.try_get::<i32>("", "node_id")?.into()))).collect()
+    }
+}
+
+impl Write<'_> {
+    /// Gives keys a home: an active assignment, and a line in the ledger that the panel has yet to hear of. The
+    /// caller has taken room on the nodes ([`Write::take_room`]) and released the keys' former homes.
+    pub async fn assign(&self, assigns: &[Assign], now: DateTime<Utc>) -> Result<(), StoreError> {
+        for chunk in assigns.chunks(CHUNK) {
+            let homes = chunk.iter().map(|a| assignment::ActiveModel {
+                user_id: Set(id32(a.user.0)),
+                node_id: Set(id32(a.node.0)),
+                assigned_at: Set(now),
+                is_active: Set(true),
+                xui_inbound_id: Set(Some(id32(a.inbound.0))),
+                xui_client_email: Set(Some(a.identity.name.as_str().to_owned())),
+                key_id: Set(Some(id32(a.key.0))),
+                state: Set("active".to_owned()),
+                ..Default::default()
+            });
+            assignment::Entity::insert_many(homes).exec_without_returning(&self.tx).await?;
+            let lines = chunk.iter().map(|a| client::ActiveModel {
+                node_id: Set(id32(a.node.0)),
+                inbound_id: Set(id32(a.inbound.0)),
+                key_id: Set(id32(a.key.0)),
+                name: Set(a.identity.name.as_str().to_owned()),
+                uuid: Set(a.identity.uuid.hyphenated().to_string()),
+                sub_id: Set(a.identity.sub_id.clone()),
+                dirty: Set(true),
+                generation: Set(0),
+                ..Default::default()
+            });
+            let back_home = OnConflict::columns([client::Column::KeyId, client::Column::NodeId])
+                .value(client::Column::Dirty, true)
+                .value(client::Column::Generation, Expr::col((client::Entity, client::Column::Generation)).add(1))
+                .update_column(client::Column::InboundId)
+                .to_owned();
+            client::Entity::insert_many(lines).on_conflict(back_home).exec_without_returning(&self.tx).await?;
+        }
+        for node in assigns.iter().map(|a| id32(a.node.0)).collect::<BTreeSet<_>>() {
+            self.recount(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes keys away from the nodes they live on (all, or one): their clients there are to be removed.
+    pub async fn release_keys(&self, keys: &[KeyId], node: Option<NodeId>) -> Result<(), StoreError> {
+        let ids: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
+        self.release(&ids, node.map(|n| id32(n.0))).await
+    }
+
+    pub(crate) async fn release(&self, keys: &[i32], node: Option<i32>) -> Result<(), StoreError> {
+        let mut homes = Condition::all().add(assignment::Column::KeyId.is_in(keys.iter().copied()));
+        let mut lines = Condition::all().add(client::Column::KeyId.is_in(keys.iter().copied()));
+        if let Some(node) = node {
+            homes = homes.add(assignment::Column::NodeId.eq(node));
+            lines = lines.add(client::Column::NodeId.eq(node));
+        }
+        assignment::Entity::update_many()
+            .col_expr(assignment::Column::IsActive, Expr::value(false))
+            .col_expr(assignment::Column::State, Expr::value("leaving"))
+            .filter(homes)
+            .filter(assignment::Column::State.eq("active"))
+            .exec(&self.tx)
+            .await?;
+        client::Entity::update_many()
+            .col_expr(client::Column::Dirty, Expr::value(true))
+            .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
+            .filter(lines)
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+
+    /// The panel holds these clients as wanted: their keys may be shown. Lines that changed since the version
+    /// given stay unsettled.
+    pub async fn set_confirmed(&self, lines: &[Version], now: DateTime<Utc>) -> Result<(), StoreError> {
+        for chunk in lines.chunks(CHUNK) {
+            let update = Query::update()
+                .table(client::Entity)
+                .value(client::Column::Dirty, false)
+                .value(client::Column::ConfirmedAt, now)
+                .value(client::Column::Refusal, Option::<String>::None)
+                .from(TableRef::ValuesList(chunk.iter().map(pair).collect(), "v".into_iden()))
+                .and_where(same_version())
+                .take();
+            self.tx.execute(&update).await?;
+            let confirmed_homes = Query::select()
+                .column((assignment::Entity, assignment::Column::KeyId))
+                .from(assignment::Entity)
+                .join(
+                    JoinType::InnerJoin,
+                    client::Entity,
+                    Condition::all()
+                        .add(
+                            Expr::col((client::Entity, client::Column::KeyId))
+                                .equals((assignment::Entity, assignment::Column::KeyId)),
+                        )
+                        .add(
+                            Expr::col((client::Entity, client::Column::NodeId))
+                                .equals((assignment::Entity, assignment::Column::NodeId)),
+                        ),
+                )
+                .and_where(Expr::col((assignment::Entity, assignment::Column::IsActive)).eq(true))
+                .and_where(Expr::col((client::Entity, client::Column::Dirty)).eq(false))
+                .and_where(Expr::col((client::Entity, client::Column::Id)).is_in(chunk.iter().map(|v| v.id)))
+                .take();
+            key::Entity::update_many()
+                .col_expr(key::Column::Status, Expr::value("active"))
+                .col_expr(key::Column::MusterState, Expr::value("active"))
+                .col_expr(key::Column::UpdatedAt, Expr::value(now))
+                .filter(key::Column::MusterState.eq("pending"))
+                .filter(key::Column::Id.in_subquery(confirmed_homes))
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The panel no longer holds these clients: their lines go, and the room they took is free again. Lines that
+    /// changed since the version given stay.
+    pub async fn set_gone(&self, node: NodeId, lines: &[Version]) -> Result<(), StoreError> {
+        for chunk in lines.chunks(CHUNK) {
+            let mut which = Condition::any();
+            for line in chunk {
+                which = which.add(client::Column::Id.eq(line.id).and(client::Column::Generation.eq(line.generation)));
+            }
+            client::Entity::delete_many().filter(which).exec(&self.tx).await?;
+        }
+        let still_there = Query::select()
+            .column(client::Column::KeyId)
+            .from(client::Entity)
+            .and_where(Expr::col(client::Column::NodeId).eq(id32(node.0)))
+            .take();
+        assignment::Entity::update_many()
+            .col_expr(assignment::Column::State, Expr::value("past"))
+            .filter(assignment::Column::NodeId.eq(id32(node.0)))
+            .filter(assignment::Column::State.eq("leaving"))
+            .filter(assignment::Column::KeyId.not_in_subquery(still_there))
+            .exec(&self.tx)
+            .await?;
+        self.recount(id32(node.0)).await
+    }
+
+    /// The panel refused these clients, for these reasons; they stay unsettled.
+    pub async fn set_refused(&self, lines: &[(Version, String)]) -> Result<(), StoreError> {
+        for (line, reason) in lines {
+            client::Entity::update_many()
+                .col_expr(client::Column::Refusal, Expr::value(reason.as_str()))
+                .filter(client::Column::Id.eq(line.id))
+                .filter(client::Column::Generation.eq(line.generation))
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// These clients must be said to the panel again (it lost or changed them).
+    pub async fn set_unsettled(&self, lines: &[Version]) -> Result<(), StoreError> {
+        for chunk in lines.chunks(CHUNK) {
+            client::Entity::update_many()
+                .col_expr(client::Column::Dirty, Expr::value(true))
+                .filter(client::Column::Id.is_in(chunk.iter().map(|v| v.id)))
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+fn pair(line: &Version) -> ValueTuple {
+    ValueTuple::Two(line.id.into(), line.generation.into())
+}
+
+fn same_version() -> sea_orm::sea_query::SimpleExpr {
+    let id = Expr::col((client::Entity, client::Column::Id)).eq(Expr::col(("v", "column1")));
+    id.and(Expr::col((client::Entity, client::Column::Generation)).eq(Expr::col(("v", "column2"))))
+}
+
+#[derive(FromQueryResult)]
+struct Joined {
+    id: i32,
+    generation: i64,
+    key_id: i32,
+    inbound_id: i32,
+    name: String,
+    uuid: String,
+    sub_id: String,
+    dirty: bool,
+    confirmed_at: Option<DateTime<Utc>>,
+    assignment: Option<i32>,
+    status: Option<String>,
+    muster_state: Option<String>,
+    telegram_id: Option<i64>,
+    is_active: Option<bool>,
+    is_blocked: Option<bool>,
+    valid_until: Option<DateTime<Utc>>,
+}
+
+/// A client is wanted while its key lives here, and the key is in force or about to be. Whatever another program
+/// made of key or user is taken as said: a key it revoked, or deleted with its user, is wanted nowhere.
+fn line(row: Joined) -> Result<ClientRow, StoreError> {
+    let in_force = match row.muster_state.as_deref() {
+        Some("pending") => true,
+        Some("active") => row.status.as_deref() == Some("active"),
+        Some(_) | None => false,
+    };
+    let wanted = (row.assignment.is_some() && in_force).then(|| Wanted {
+        enabled: row.is_active.unwrap_or(true) && !row.is_blocked.unwrap_or(false),
+        expires_at_ms: row.valid_until.map_or(0, |end| Ord::max(end.timestamp_millis(), 1)),
+        telegram_id: row.telegram_id.unwrap_or(0),
+    });
+    let uuid = Uuid::parse_str(&row.uuid).map_err(|_| StoreError::Row {
+        table: TABLE,
+        column: "uuid",
+        row: row.id.into(),
+        value: row.uuid.clone(),
+    })?;
+    Ok(ClientRow {
+        version: Version { id: row.id, generation: row.generation },
+        key: KeyId(row.key_id.into()),
+        inbound: InboundId(row.inbound_id.into()),
+        identity: Identity { name: ClientName::from_stored(row.name), uuid, sub_id: row.sub_id },
+        confirmed: row.confirmed_at.is_some() && !row.dirty,
+        wanted,
+    })
+}

@@ -1,0 +1,30 @@
+//! `vpn_keys`: what users hold; `muster_*` columns are ours, the rest may be read by other programs.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "vpn_keys")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i32,
+    pub user_id: i32,
+    pub node_id: Option<i32>,
+    pub uuid: String,
+    pub key_name: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub vless_url: String,
+    pub status: Option<String>,
+    pub xui_email: String,
+    pub xui_client_id: Option<String>,
+    pub xui_inbound_id: Option<i32>,
+    pub created_at: Option<DateTimeUtc>,
+    pub updated_at: Option<DateTimeUtc>,
+    pub expires_at: Option<DateTimeUtc>,
+    pub muster_state: Option<String>,
+    pub muster_sub_id: Option<String>,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
