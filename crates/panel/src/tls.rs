@@ -1,0 +1,103 @@
+//! What is asked of a panel's certificate, as rustls understands it.
+//!
+//! One verifier serves all three modes, so that the certificate that was shown is known also when it was refused:
+//! that is what an operator needs in order to pin it.
+
+use crate::{access::Tls, error::Cause};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, OnceLock};
+
+/// Where the SHA-256 of the first certificate shown is put.
+pub(crate) type Shown = Arc<OnceLock<[u8; 32]>>;
+
+/// A TLS configuration of this mode. Carries its own crypto provider, so nothing needs to be installed
+/// process-wide.
+pub(crate) fn config(tls: Tls, shown: Shown) -> Result<ClientConfig, Cause> {
+    let provider = Arc::new(ring::default_provider());
+    let public = match tls {
+        Tls::Verify => {
+            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|e| Cause(e.to_string()))?;
+            Some(verifier)
+        }
+        Tls::Pin(_) | Tls::Skip => None,
+    };
+    let check = Check { tls, public, provider: provider.clone(), shown };
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| Cause(e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(check))
+        .with_no_client_auth())
+}
+
+/// The certificate shown is another one than the pinned one.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate is not the pinned one; its SHA-256 is {0}")]
+struct NotPinned(String);
+
+#[derive(Debug)]
+struct Check {
+    tls: Tls,
+    /// Present for [`Tls::Verify`].
+    public: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+    shown: Shown,
+}
+
+impl ServerCertVerifier for Check {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let sha256: [u8; 32] = Sha256::digest(leaf.as_ref()).into();
+        self.shown.get_or_init(|| sha256);
+        if let Some(public) = &self.public {
+            return public.verify_server_cert(leaf, intermediates, name, ocsp, now);
+        }
+        match self.tls {
+            Tls::Pin(pinned) if pinned != sha256 => {
+                let error = OtherError(Arc::new(NotPinned(hex::encode(sha256))));
+                Err(rustls::Error::InvalidCertificate(CertificateError::Other(error)))
+            }
+            Tls::Pin(_) | Tls::Skip | Tls::Verify => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
