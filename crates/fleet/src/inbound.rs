@@ -4,10 +4,11 @@
 //! generation's JSON; [`crate::link`] writes them into links.
 
 use crate::{client::VISION, id::InboundId};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One inbound of a panel.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Inbound {
     /// The panel's number for it.
     pub id: InboundId,
@@ -30,7 +31,7 @@ pub struct Inbound {
 }
 
 /// What an inbound speaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// VLESS.
     Vless {
@@ -56,7 +57,7 @@ pub enum Protocol {
 }
 
 /// How an inbound's traffic travels.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Transport {
     /// Plain TCP ("raw").
     Tcp {
@@ -107,7 +108,7 @@ pub enum Transport {
 }
 
 /// The HTTP/1.1 dress of a TCP transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TcpHttp {
     /// First path of the request.
     pub path: String,
@@ -116,7 +117,7 @@ pub struct TcpHttp {
 }
 
 /// How an inbound's traffic is wrapped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Security {
     /// Not at all.
     None,
@@ -153,7 +154,7 @@ pub enum Security {
 }
 
 /// An address in front of the inbound (`streamSettings.externalProxy`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExternalProxy {
     /// Host name or address.
     pub host: String,
@@ -212,4 +213,43 @@ impl Inbound {
         let wrapped = matches!(self.security, Security::Tls { .. } | Security::Reality { .. });
         if vless && bare_tcp && wrapped { VISION } else { "" }
     }
+}
+
+/// Which inbound of a panel keys are to live on.
+///
+/// `chosen` is the operator's word, or else the inbound where keys live already. Without either there must be
+/// exactly one usable inbound: guessing among several would hand out links that the operator did not mean.
+pub fn choose_inbound(inbounds: &[Inbound], chosen: Option<InboundId>) -> Result<&Inbound, NoInbound> {
+    if let Some(id) = chosen {
+        let inbound = inbounds.iter().find(|i| i.id == id).ok_or(NoInbound::Gone(id))?;
+        return inbound.may_carry_keys().map(|()| inbound).map_err(|why| NoInbound::Unusable(id, why));
+    }
+    let usable: Vec<&Inbound> = inbounds.iter().filter(|i| i.may_carry_keys().is_ok()).collect();
+    match usable.as_slice() {
+        [only] => Ok(only),
+        [] => Err(NoInbound::None),
+        several => Err(NoInbound::Several(several.iter().map(|i| (i.id, i.remark.clone())).collect())),
+    }
+}
+
+/// Why a panel has no inbound for keys.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoInbound {
+    /// The one that was chosen is not there.
+    #[error("the panel has no inbound {0}")]
+    Gone(InboundId),
+    /// The one that was chosen carries no keys.
+    #[error("inbound {0} cannot be used: {1}")]
+    Unusable(InboundId, Unusable),
+    /// None carries keys.
+    #[error("the panel has no inbound that can carry keys")]
+    None,
+    /// Several do, and nobody chose.
+    #[error("the panel has several usable inbounds, choose one: {}", listed(.0))]
+    Several(Vec<(InboundId, String)>),
+}
+
+fn listed(inbounds: &[(InboundId, String)]) -> String {
+    let each: Vec<String> = inbounds.iter().map(|(id, remark)| format!("{id} ({remark})")).collect();
+    each.join(", ")
 }
