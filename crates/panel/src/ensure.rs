@@ -16,7 +16,7 @@ use crate::{
     wire::client::{Held, Roster},
 };
 use fleet::{client::Client, inbound::Inbound};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// How often missing things are written before we give up; on a 2.x panel that others write to, a round is lost
@@ -130,47 +130,45 @@ impl Panel {
             let clients: Vec<&Client> = now.iter().map(|&at| tasks[at].item).collect();
             let started = Instant::now();
             let result = if family.has_records() {
-                self.add_to_three(family, inbound, &clients).await.map(|skipped| {
-                    for &at in &now {
-                        let task = &mut tasks[at];
-                        match skipped.get(task.item.identity.name.as_str()) {
-                            Some(reason) => task.refused(reason),
-                            None if task.item.enabled => task.settle(Ok(Ensured::Added)),
-                            None => task.succeeded(Ensured::Added),
-                        }
-                    }
-                })
+                self.add_to_three(family, inbound, &clients).await
             } else {
-                let result = self.add_to_two(inbound, &clients).await;
-                self.explain_duplicate(inbound, tasks, &now, &result).await?;
-                result.map(|()| now.iter().for_each(|&at| tasks[at].succeeded(Ensured::Added)))
+                self.add_to_two(inbound, &clients).await.map(|()| BTreeMap::new())
             };
             *batch = match &result {
                 Err(Fault::Unclear(_)) => batch.after_silence(now.len()),
-                Ok(()) | Err(Fault::Gone(_) | Fault::Error(_)) => batch.after(now.len(), started.elapsed()),
+                Ok(_) | Err(Fault::Gone(_) | Fault::Error(_)) => batch.after(now.len(), started.elapsed()),
             };
-            let Err(fault) = result else { continue };
-            let concerned = tasks.iter_mut().enumerate().filter(|(at, task)| now.contains(at) && task.is_open());
-            if let Next::ReadBack = record(concerned.map(|(_, task)| task), Ensured::Added, Err(fault))? {
-                return Ok(Next::ReadBack);
+            match result {
+                Ok(skipped) => {
+                    for &at in &now {
+                        added(family, &mut tasks[at], &skipped);
+                    }
+                }
+                Err(Fault::Error(PanelError::Refused { message })) if culprit(&message).is_some() => {
+                    self.settle_names_elsewhere(inbound, tasks, &now).await?;
+                    for &at in &now {
+                        refused(&mut tasks[at], &message);
+                    }
+                }
+                Err(fault) => {
+                    let concerned = tasks.iter_mut().enumerate().filter(|(at, _)| now.contains(at));
+                    let next = record(concerned.map(|(_, task)| task), Ensured::Added, Err(fault))?;
+                    if let Next::ReadBack = next {
+                        return Ok(next);
+                    }
+                }
             }
         }
         Ok(Next::On)
     }
 
-    /// 2.x refuses a whole batch for one name that is taken: those on other inbounds are settled, so that the rest
-    /// goes through in the next round.
-    async fn explain_duplicate(
+    /// Settles those whose names other inbounds of a 2.x panel have, so that the rest goes through in the next round.
+    async fn settle_names_elsewhere(
         &self,
         inbound: &Inbound,
         tasks: &mut Tasks<'_>,
         now: &[usize],
-        result: &Result<(), Fault>,
     ) -> Result<(), Fault> {
-        match result {
-            Err(Fault::Error(PanelError::Refused { message })) if message.starts_with("Duplicate email") => {}
-            Ok(()) | Err(Fault::Gone(_) | Fault::Unclear(_) | Fault::Error(_)) => return Ok(()),
-        }
         let clients: Vec<&Client> = now.iter().map(|&at| tasks[at].item).collect();
         let elsewhere = self.names_elsewhere(inbound.id, &clients).await?;
         for &at in now {
@@ -180,6 +178,27 @@ impl Panel {
         }
         Ok(())
     }
+}
+
+/// Takes down that an addition succeeded, but for those that were skipped.
+fn added(family: Family, task: &mut Task<'_, Client, Ensured>, skipped: &BTreeMap<String, String>) {
+    match skipped.get(task.item.identity.name.as_str()) {
+        Some(reason) => refused(task, reason),
+        None if family.has_records() && task.item.enabled => task.settle(Ok(Ensured::Added)),
+        None => task.succeeded(Ensured::Added),
+    }
+}
+
+/// Takes down a refusal. Both generations refuse a whole batch for one name that is taken, and say which.
+fn refused(task: &mut Task<'_, Client, Ensured>, message: &str) {
+    match culprit(message) {
+        Some(name) if !name.eq_ignore_ascii_case(task.item.identity.name.as_str()) => task.held_up(message),
+        Some(_) | None => task.refused(message),
+    }
+}
+
+fn culprit(message: &str) -> Option<&str> {
+    message.strip_prefix("Duplicate email: ")
 }
 
 /// Compares what should be with what is; settles what agrees or must be left alone.

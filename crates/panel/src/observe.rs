@@ -25,11 +25,12 @@ impl Panel {
             Err(fault) => return Err(fault.into_error()),
         };
         let generation = self.family().await?.generation;
-        let status = wire::status::status(&obj, generation)
+        let mut status = wire::status::status(&obj, generation)
             .ok_or_else(|| PanelError::unexpected("the panel's status is no object", obj.to_string().as_bytes()))?;
         if generation != Generation::V3 && status.version.panel.is_some() {
-            // Only 3.1 and later tell their version.
+            // Only 3.1 and later tell their version: it was upgraded in place.
             self.forget_family();
+            status.version.generation = self.family().await?.generation;
         }
         Ok(status)
     }

@@ -42,9 +42,17 @@ impl<'a, T, R: Copy> Task<'a, T, R> {
 
     /// The panel said no. Saying so twice ends it.
     pub(crate) fn refused(&mut self, message: &str) {
+        if !self.is_open() {
+            return;
+        }
         if matches!(&self.last, Last::Refused(before) if before == message) {
             self.settle(Err(PanelError::refused(message)));
         }
+        self.last = Last::Refused(message.to_owned());
+    }
+
+    /// The panel said no to a whole batch because of another client in it.
+    pub(crate) fn held_up(&mut self, message: &str) {
         self.last = Last::Refused(message.to_owned());
     }
 

@@ -16,7 +16,7 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter, Set,
     sea_query::{Expr, IntoIden, OnConflict, Query, TableRef, ValueTuple},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 const TABLE: &str = "muster_clients";
@@ -109,7 +109,7 @@ impl<C: ConnectionTrait> View<'_, C> {
                         Expr::col((assignment::Entity, assignment::Column::NodeId))
                             .equals((client::Entity, client::Column::NodeId)),
                     )
-                    .add(Expr::col((assignment::Entity, assignment::Column::State)).eq("active")),
+                    .add(Expr::col((assignment::Entity, assignment::Column::State)).is_in(["arriving", "active"])),
             )
             .join(
                 JoinType::LeftJoin,
@@ -131,6 +131,22 @@ impl<C: ConnectionTrait> View<'_, C> {
         rows.iter().map(|row| line(Joined::from_query_result(row, "")?)).collect()
     }
 
+    /// The nodes whose panels refused these very keys.
+    pub async fn refusals(&self, keys: &[KeyId]) -> Result<BTreeMap<KeyId, Vec<NodeId>>, StoreError> {
+        let mut refusals: BTreeMap<KeyId, Vec<NodeId>> = BTreeMap::new();
+        for chunk in keys.chunks(CHUNK) {
+            let lines = client::Entity::find()
+                .filter(client::Column::KeyId.is_in(chunk.iter().map(|k| id32(k.0))))
+                .filter(client::Column::Refusal.is_not_null())
+                .all(self.c)
+                .await?;
+            for line in lines {
+                refusals.entry(KeyId(line.key_id.into())).or_default().push(NodeId(line.node_id.into()));
+            }
+        }
+        Ok(refusals)
+    }
+
     /// The nodes whose panels have something to hear.
     pub async fn unsettled_nodes(&self) -> Result<BTreeSet<NodeId>, StoreError> {
         let query = Query::select()
@@ -145,7 +161,8 @@ impl<C: ConnectionTrait> View<'_, C> {
 }
 
 impl Write<'_> {
-    /// Gives keys a home: an active assignment, and a line in the ledger that the panel has yet to hear of. The
+    /// Gives keys a home: an assignment, arriving until the panel confirms it, and a line in the ledger that the
+    /// panel has yet to hear of. The
     /// caller has taken room on the nodes ([`Write::take_room`]) and released the keys' former homes.
     pub async fn assign(&self, assigns: &[Assign], now: DateTime<Utc>) -> Result<(), StoreError> {
         for chunk in assigns.chunks(CHUNK) {
@@ -153,11 +170,11 @@ impl Write<'_> {
                 user_id: Set(id32(a.user.0)),
                 node_id: Set(id32(a.node.0)),
                 assigned_at: Set(now),
-                is_active: Set(true),
+                is_active: Set(false),
                 xui_inbound_id: Set(Some(id32(a.inbound.0))),
                 xui_client_email: Set(Some(a.identity.name.as_str().to_owned())),
                 key_id: Set(Some(id32(a.key.0))),
-                state: Set("active".to_owned()),
+                state: Set("arriving".to_owned()),
                 ..Default::default()
             });
             assignment::Entity::insert_many(homes).exec_without_returning(&self.tx).await?;
@@ -202,7 +219,7 @@ impl Write<'_> {
             .col_expr(assignment::Column::IsActive, Expr::value(false))
             .col_expr(assignment::Column::State, Expr::value("leaving"))
             .filter(homes)
-            .filter(assignment::Column::State.eq("active"))
+            .filter(assignment::Column::State.is_in(["arriving", "active"]))
             .exec(&self.tx)
             .await?;
         client::Entity::update_many()
@@ -214,9 +231,11 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// The panel holds these clients as wanted: their keys may be shown. Lines that changed since the version
-    /// given stay unsettled.
-    pub async fn set_confirmed(&self, lines: &[Version], now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// The panel holds these clients as wanted. Keys that were pending are in force from now on, and whatever keys
+    /// their users held before end in the same moment: a user has one key. Lines that changed since the version
+    /// given stay unsettled. Returns the keys that came into force.
+    pub async fn set_confirmed(&self, lines: &[Version], now: DateTime<Utc>) -> Result<Vec<KeyId>, StoreError> {
+        let mut in_force = Vec::new();
         for chunk in lines.chunks(CHUNK) {
             let update = Query::update()
                 .table(client::Entity)
@@ -227,35 +246,81 @@ impl Write<'_> {
                 .and_where(same_version())
                 .take();
             self.tx.execute(&update).await?;
-            let confirmed_homes = Query::select()
-                .column((assignment::Entity, assignment::Column::KeyId))
-                .from(assignment::Entity)
-                .join(
-                    JoinType::InnerJoin,
-                    client::Entity,
-                    Condition::all()
-                        .add(
-                            Expr::col((client::Entity, client::Column::KeyId))
-                                .equals((assignment::Entity, assignment::Column::KeyId)),
-                        )
-                        .add(
-                            Expr::col((client::Entity, client::Column::NodeId))
-                                .equals((assignment::Entity, assignment::Column::NodeId)),
-                        ),
-                )
-                .and_where(Expr::col((assignment::Entity, assignment::Column::IsActive)).eq(true))
-                .and_where(Expr::col((client::Entity, client::Column::Dirty)).eq(false))
-                .and_where(Expr::col((client::Entity, client::Column::Id)).is_in(chunk.iter().map(|v| v.id)))
-                .take();
-            key::Entity::update_many()
-                .col_expr(key::Column::Status, Expr::value("active"))
-                .col_expr(key::Column::MusterState, Expr::value("active"))
-                .col_expr(key::Column::UpdatedAt, Expr::value(now))
-                .filter(key::Column::MusterState.eq("pending"))
-                .filter(key::Column::Id.in_subquery(confirmed_homes))
-                .exec(&self.tx)
-                .await?;
+            let arrived = self.arrived(chunk).await?;
+            self.end_replaced(&arrived, now).await?;
+            self.settle(&arrived, now).await?;
+            in_force.extend(arrived.into_iter().map(|(key, _)| KeyId(key.into())));
         }
+        Ok(in_force)
+    }
+
+    /// Of these lines, the settled ones whose key was still on its way there: (key, assignment).
+    async fn arrived(&self, lines: &[Version]) -> Result<Vec<(i32, i32)>, StoreError> {
+        let query = Query::select()
+            .expr_as(Expr::col((assignment::Entity, assignment::Column::KeyId)), "key_id")
+            .expr_as(Expr::col((assignment::Entity, assignment::Column::Id)), "id")
+            .from(assignment::Entity)
+            .join(
+                JoinType::InnerJoin,
+                client::Entity,
+                Condition::all()
+                    .add(
+                        Expr::col((client::Entity, client::Column::KeyId))
+                            .equals((assignment::Entity, assignment::Column::KeyId)),
+                    )
+                    .add(
+                        Expr::col((client::Entity, client::Column::NodeId))
+                            .equals((assignment::Entity, assignment::Column::NodeId)),
+                    ),
+            )
+            .and_where(Expr::col((assignment::Entity, assignment::Column::State)).eq("arriving"))
+            .and_where(Expr::col((client::Entity, client::Column::Dirty)).eq(false))
+            .and_where(Expr::col((client::Entity, client::Column::Id)).is_in(lines.iter().map(|v| v.id)))
+            .take();
+        let rows = self.tx.query_all(&query).await?;
+        rows.iter().map(|row| Ok((row.try_get::<i32>("", "key_id")?, row.try_get::<i32>("", "id")?))).collect()
+    }
+
+    /// Ends the older keys of the users whose keys have arrived.
+    async fn end_replaced(&self, arrived: &[(i32, i32)], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let newer = || "newer".into_iden();
+        let query = Query::select()
+            .distinct()
+            .column((key::Entity, key::Column::Id))
+            .from(key::Entity)
+            .join_as(
+                JoinType::InnerJoin,
+                key::Entity,
+                newer(),
+                Condition::all()
+                    .add(Expr::col((newer(), key::Column::UserId)).equals((key::Entity, key::Column::UserId)))
+                    .add(Expr::col((newer(), key::Column::Id)).gt(Expr::col((key::Entity, key::Column::Id)))),
+            )
+            .and_where(Expr::col((newer(), key::Column::Id)).is_in(arrived.iter().map(|(key, _)| *key)))
+            .and_where(lower_status().eq("active"))
+            .take();
+        let rows = self.tx.query_all(&query).await?;
+        let older = rows.iter().map(|row| Ok(KeyId(row.try_get::<i32>("", "id")?.into())));
+        let older = older.collect::<Result<Vec<_>, StoreError>>()?;
+        if older.is_empty() { Ok(()) } else { self.end_keys(&older, now).await }
+    }
+
+    /// Arriving assignments become the plain answer to "where does this user live"; pending keys may be shown.
+    async fn settle(&self, arrived: &[(i32, i32)], now: DateTime<Utc>) -> Result<(), StoreError> {
+        assignment::Entity::update_many()
+            .col_expr(assignment::Column::IsActive, Expr::value(true))
+            .col_expr(assignment::Column::State, Expr::value("active"))
+            .filter(assignment::Column::Id.is_in(arrived.iter().map(|(_, assignment)| *assignment)))
+            .exec(&self.tx)
+            .await?;
+        key::Entity::update_many()
+            .col_expr(key::Column::Status, Expr::value("active"))
+            .col_expr(key::Column::MusterState, Expr::value("active"))
+            .col_expr(key::Column::UpdatedAt, Expr::value(now))
+            .filter(key::Column::MusterState.eq("pending"))
+            .filter(key::Column::Id.is_in(arrived.iter().map(|(key, _)| *key)))
+            .exec(&self.tx)
+            .await?;
         Ok(())
     }
 
@@ -294,6 +359,25 @@ impl Write<'_> {
                 .exec(&self.tx)
                 .await?;
         }
+        Ok(())
+    }
+
+    /// Clients of ours on this node belong on this inbound from now on, and are to be said to it.
+    pub async fn set_inbound(&self, node: NodeId, inbound: InboundId) -> Result<(), StoreError> {
+        client::Entity::update_many()
+            .col_expr(client::Column::InboundId, Expr::value(id32(inbound.0)))
+            .col_expr(client::Column::Dirty, Expr::value(true))
+            .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
+            .filter(client::Column::NodeId.eq(id32(node.0)))
+            .filter(client::Column::InboundId.ne(id32(inbound.0)))
+            .exec(&self.tx)
+            .await?;
+        assignment::Entity::update_many()
+            .col_expr(assignment::Column::XuiInboundId, Expr::value(id32(inbound.0)))
+            .filter(assignment::Column::NodeId.eq(id32(node.0)))
+            .filter(assignment::Column::State.is_in(["arriving", "active"]))
+            .exec(&self.tx)
+            .await?;
         Ok(())
     }
 

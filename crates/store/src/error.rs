@@ -38,6 +38,14 @@ pub enum StoreError {
         /// How much fits.
         most: usize,
     },
+    /// A row that was written a moment ago is not there: another program deleted it.
+    #[error("{what} {id} was deleted by another program")]
+    Missing {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: i64,
+    },
     /// Another row already has this name.
     #[error("{what} {name:?} exists already")]
     Exists {

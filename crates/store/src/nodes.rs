@@ -13,10 +13,11 @@ use fleet::{
     node::{Health, Node, Policy},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     Set, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
 
 const TABLE: &str = "vpn_nodes";
 /// What fits into `vpn_nodes.x3ui_password` once sealed.
@@ -121,6 +122,18 @@ impl<C: ConnectionTrait> View<'_, C> {
     pub async fn find_node(&self, id: NodeId) -> Result<Option<NodeRecord>, StoreError> {
         let Ok(id) = i32::try_from(id.0) else { return Ok(None) };
         node::Entity::find_by_id(id).one(self.c).await?.map(record).transpose()
+    }
+
+    /// Every node with the number of its last edit: a cheap way to notice that something changed.
+    pub async fn revisions(&self) -> Result<BTreeMap<NodeId, i64>, StoreError> {
+        let pairs: Vec<(i32, i64)> = node::Entity::find()
+            .select_only()
+            .column(node::Column::Id)
+            .column(node::Column::Revision)
+            .into_tuple()
+            .all(self.c)
+            .await?;
+        Ok(pairs.into_iter().map(|(id, revision)| (NodeId(id.into()), revision)).collect())
     }
 
     /// The node of this name, compared exactly.

@@ -101,9 +101,11 @@ mod tests {
         fn a_sealed_secret_opens_in_its_place_and_nowhere_else(secret in ".{0,80}", row in "[a-z]{1,9}") {
             let sealer = Sealer::new(&[7; 32], &[]);
             let sealed = sealer.seal(HERE, &secret.clone().into()).unwrap();
-            prop_assert_eq!(sealer.open(HERE, &sealed).unwrap().expose_secret(), secret);
-            prop_assert!(sealer.open(Place { row: &row, ..HERE }, &sealed).is_none());
-            prop_assert!(sealer.open(Place { column: "x3ui_token", ..HERE }, &sealed).is_none());
+            let opened = sealer.open(HERE, &sealed).unwrap();
+            prop_assert_eq!(opened.expose_secret(), secret);
+            let (moved, renamed) = (Place { row: &row, ..HERE }, Place { column: "x3ui_token", ..HERE });
+            prop_assert!(sealer.open(moved, &sealed).is_none());
+            prop_assert!(sealer.open(renamed, &sealed).is_none());
             prop_assert!(Sealer::new(&[8; 32], &[]).open(HERE, &sealed).is_none());
         }
 

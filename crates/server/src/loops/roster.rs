@@ -1,0 +1,123 @@
+//! Starts, restarts and stops the node loops as nodes are added, edited and deleted, by this process or another,
+//! and wakes those whose panels have something to hear.
+
+use crate::{
+    loops::{
+        Pokes,
+        driver::{Pass, Rest, drive},
+        sync::{Sync, Timing},
+    },
+    panels::{self, Clock},
+    waiters::Waiters,
+};
+use fleet::id::NodeId;
+use panel::Deadlines;
+use std::{collections::BTreeMap, sync::Arc};
+use store::{
+    Store, StoreError,
+    nodes::{Look, NodeRecord},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The roster of one process.
+pub struct Roster {
+    /// Where nodes are.
+    pub store: Store,
+    /// Handed to the node loops.
+    pub waiters: Waiters,
+    /// Handed to the node loops, and used to wake them.
+    pub pokes: Pokes,
+    /// How long panels may take.
+    pub deadlines: Deadlines,
+    /// How often things are done.
+    pub timing: Timing,
+    /// The time.
+    pub clock: Clock,
+    /// Ends the node loops together with this one.
+    pub stop: CancellationToken,
+    /// The loops that run; empty at first.
+    pub running: BTreeMap<NodeId, Running>,
+}
+
+/// A node loop that runs.
+pub struct Running {
+    revision: i64,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Pass for Roster {
+    async fn pass(&mut self) -> Rest {
+        if let Err(error) = self.follow().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the list of nodes could not be read");
+        }
+        Rest::Until(self.timing.poll)
+    }
+}
+
+impl Roster {
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        let now = self.store.read().revisions().await?;
+        let stale = |id: &NodeId, r: &Running| now.get(id) != Some(&r.revision);
+        let gone: Vec<NodeId> = self.running.iter().filter(|(id, r)| stale(id, r)).map(|(id, _)| *id).collect();
+        for id in gone {
+            if let Some(old) = self.running.remove(&id) {
+                old.stop.cancel();
+                // Waited for, so that a panel never has two writers.
+                let _ = old.task.await;
+            }
+        }
+        for (id, revision) in now {
+            if !self.running.contains_key(&id)
+                && let Some(node) = self.store.read().find_node(id).await?
+            {
+                self.start(node, revision).await?;
+            }
+        }
+        for id in self.store.read().unsettled_nodes().await? {
+            self.pokes.poke_node(id);
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, node: NodeRecord, revision: i64) -> Result<(), StoreError> {
+        let stop = self.stop.child_token();
+        let id = node.node.id;
+        let task = match self.panel(&node).await {
+            Ok(panel) => {
+                let sync = Sync::new(
+                    id,
+                    Arc::new(panel),
+                    self.store.clone(),
+                    self.waiters.clone(),
+                    self.pokes.clone(),
+                    self.timing,
+                    self.clock.clone(),
+                );
+                tokio::spawn(drive(sync, self.pokes.of_node(id), stop.clone()))
+            }
+            Err(reason) => {
+                tracing::warn!(node = %node.node.name, "node {} cannot be spoken to: {reason}", node.node.name);
+                let health = fleet::node::Health::Down { reason };
+                let tx = self.store.write().await?;
+                let look = Look { health, inbound: None, panel_version: None, response_ms: 0 };
+                tx.set_look(id, &look, (self.clock)()).await?;
+                tx.commit().await?;
+                tokio::spawn(async {})
+            }
+        };
+        self.running.insert(id, Running { revision, stop, task });
+        Ok(())
+    }
+
+    async fn panel(&self, node: &NodeRecord) -> Result<panel::Panel, String> {
+        let secrets = match self.store.read().find_secrets(node.node.id).await {
+            Ok(Some(secrets)) => secrets,
+            Ok(None) => return Err("it was deleted".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        };
+        panels::open(&node.url, &node.tls, node.allow_http, &secrets, self.deadlines, &self.clock)
+            .map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,156 @@
+//! The full pass: look at the panel, list what it holds, compare with the ledger, repair, report.
+
+use super::{Sync, SyncError, client};
+use crate::links;
+use fleet::{
+    client::credential,
+    inbound::{Inbound, choose_inbound},
+    key::ClientName,
+    node::Health,
+    sync::{Desired, Drift, Observed, Step, diff},
+};
+use panel::XrayState;
+use std::collections::{BTreeMap, BTreeSet};
+use store::{
+    clients::{ClientRow, Version},
+    events::Event,
+    keys::Address,
+    nodes::{Look, NodeRecord},
+};
+use tokio::time::Instant;
+
+impl Sync {
+    pub(super) async fn full(&mut self) -> Result<(), SyncError> {
+        let node = self.store.read().find_node(self.node).await?.ok_or(SyncError::Deleted)?;
+        let began = Instant::now();
+        let status = self.panel.status().await?;
+        let response_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        match status.xray.state {
+            XrayState::Running => {}
+            XrayState::NotYet => return Err(SyncError::NotYet),
+            XrayState::Stopped | XrayState::Error => return Err(SyncError::Xray(status.xray.error)),
+        }
+        let inbounds = self.panel.inbounds().await?;
+        let settled_on = node.node.inbound.filter(|id| inbounds.iter().any(|i| i.id == *id && i.may_carry_keys().is_ok()));
+        let inbound = choose_inbound(&inbounds, node.chosen_inbound.or(settled_on))?.clone();
+        self.move_inbound(&node, &inbound, &inbounds).await?;
+        self.repair(&node, &inbound).await?;
+        let health = match self.recent_refusal() {
+            Some(why) => Health::Down { reason: format!("it refused new clients a moment ago: {why}") },
+            None => Health::Up,
+        };
+        let version = status.version.panel.unwrap_or_else(|| status.version.generation.to_string());
+        let look = Look { health, inbound: Some(inbound), panel_version: Some(version), response_ms };
+        Ok(self.look(&look).await?)
+    }
+
+    /// When keys live on another inbound of the panel than they did (the operator replaced it), or the inbound
+    /// has other settings: old clients go, and every key's link is written anew.
+    async fn move_inbound(&mut self, node: &NodeRecord, inbound: &Inbound, all: &[Inbound]) -> Result<(), SyncError> {
+        if node.inbound.as_ref() == Some(inbound) {
+            return Ok(());
+        }
+        let rows = self.store.read().clients_on(self.node, false).await?;
+        let elsewhere: BTreeSet<_> = rows.iter().map(|r| r.inbound).filter(|id| *id != inbound.id).collect();
+        for old in all.iter().filter(|i| elsewhere.contains(&i.id)) {
+            let identities: Vec<_> =
+                rows.iter().filter(|r| r.inbound == old.id).map(|r| r.identity.clone()).collect();
+            for answer in self.panel.remove_clients(old, &identities).await {
+                answer?;
+            }
+        }
+        let tx = self.store.write().await?;
+        tx.set_inbound(self.node, inbound.id).await?;
+        let keys = tx.read().keys_on(self.node).await?;
+        let addresses = keys.into_iter().filter_map(|key| {
+            let identity = key.identity?;
+            Some(Address {
+                key: key.id,
+                link: links::link(node, inbound, &identity).ok()?,
+                credential: credential(&inbound.protocol, identity.uuid),
+                name: identity.name,
+                node: self.node,
+                inbound: inbound.id,
+            })
+        });
+        let now = (self.clock)();
+        tx.set_addresses(&addresses.collect::<Vec<_>>(), now).await?;
+        let look = Look { health: node.node.health.clone(), inbound: Some(inbound.clone()), panel_version: None, response_ms: 0 };
+        tx.set_look(self.node, &look, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Compares, and says to the panel what differs. A listing that was cut short proves nothing absent.
+    async fn repair(&mut self, node: &NodeRecord, inbound: &Inbound) -> Result<(), SyncError> {
+        // Listed after the ledger was read: whatever the ledger gained meanwhile is the next pass's, and nothing
+        // that the ledger does not name is touched.
+        let rows = self.store.read().clients_on(self.node, false).await?;
+        let rows: BTreeMap<ClientName, ClientRow> = rows.into_iter().map(|r| (r.identity.name.clone(), r)).collect();
+        let observation = self.panel.observe(inbound.id).await?;
+        let observed = Observed { clients: observation.clients, complete: observation.complete };
+        let now = (self.clock)();
+        let difference = diff(&desired(&rows, inbound.flow()), &inbound.protocol, &observed, now.timestamp_millis());
+        self.report(node, &rows, &difference.drift).await?;
+        let versions = |names: &[ClientName]| -> Vec<Version> {
+            names.iter().filter_map(|n| rows.get(n)).map(|r| r.version).collect()
+        };
+        let unsettled: Vec<_> = difference.settled.into_iter().filter(|n| rows.get(n).is_some_and(|r| !r.confirmed)).collect();
+        self.settle(&versions(&unsettled), &versions(&difference.gone), &[]).await?;
+        let (mut remove, mut ensure) = (Vec::new(), Vec::new());
+        for step in &difference.steps {
+            match step {
+                Step::Remove(identity) => remove.extend(rows.get(&identity.name).cloned()),
+                Step::Ensure(client) => ensure.extend(rows.get(&client.identity.name).cloned()),
+            }
+        }
+        self.remove(inbound, &remove).await?;
+        self.ensure(inbound, &ensure).await
+    }
+
+    /// What somebody else changed on the panel is written down as events: for lines that had been confirmed.
+    async fn report(
+        &self,
+        node: &NodeRecord,
+        rows: &BTreeMap<ClientName, ClientRow>,
+        drift: &[Drift],
+    ) -> Result<(), SyncError> {
+        let was_confirmed = |name: &ClientName| rows.get(name).is_some_and(|r| r.confirmed);
+        let name = &node.node.name;
+        let events = drift.iter().filter_map(|drift| {
+            let message = match drift {
+                Drift::Missing(client) if was_confirmed(client) => format!("node {name} lost client {client}; it is added again"),
+                Drift::Changed { name: client, fields } if was_confirmed(client) => {
+                    format!("client {client} was changed on node {name} ({}); it is set right", fields.join(", "))
+                }
+                Drift::Conflict { name: client } => format!("node {name} holds somebody else's client under our name {client}"),
+                Drift::Missing(_) | Drift::Changed { .. } | Drift::Strangers { .. } => return None,
+            };
+            Some(Event { at: (self.clock)(), kind: "drift", node: Some(self.node), key: None, message })
+        });
+        let events: Vec<Event> = events.collect();
+        if events.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(node = %name, clients = events.len(), "node {name} differs from what was confirmed there");
+        let tx = self.store.write().await?;
+        tx.add_events(&events).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn desired(rows: &BTreeMap<ClientName, ClientRow>, flow: &str) -> Desired {
+    let mut desired = Desired::default();
+    for (name, row) in rows {
+        match row.wanted {
+            Some(wanted) => {
+                desired.clients.insert(name.clone(), client(row, wanted, flow));
+            }
+            None => {
+                desired.retired.insert(name.clone(), row.identity.clone());
+            }
+        }
+    }
+    desired
+}

@@ -1,0 +1,74 @@
+//! Users: making, updating, and looking at them with their keys.
+
+use crate::ops::keys::Trial;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeMap;
+use store::{
+    Store, StoreError,
+    keys::{KeyRecord, KeyState},
+    nodes::NodeRecord,
+    users::{Profile, User},
+};
+
+/// A user with the keys he may be shown, newest first, and the nodes they live on.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The user.
+    pub user: User,
+    /// Keys in force; never a pending one.
+    pub keys: Vec<(KeyRecord, Option<NodeRecord>)>,
+}
+
+/// Finds or makes a user; one who exists takes over what is told of him.
+pub async fn ensure_user(
+    store: &Store,
+    telegram_id: i64,
+    profile: &Profile,
+    trial: Trial,
+    now: DateTime<Utc>,
+) -> Result<User, StoreError> {
+    let tx = store.write().await?;
+    let user = match tx.update_user(telegram_id, profile, now).await? {
+        Some(user) => user,
+        None => {
+            tx.add_users(&[(telegram_id, profile.clone())], trial.until(now), now).await?;
+            let added = tx.read().find_user(telegram_id).await?;
+            added.ok_or(StoreError::Missing { what: "user", id: telegram_id })?
+        }
+    };
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Takes over what is told of a user; `None` if nobody has the Telegram id.
+pub async fn update_user(
+    store: &Store,
+    telegram_id: i64,
+    profile: &Profile,
+    now: DateTime<Utc>,
+) -> Result<Option<User>, StoreError> {
+    let tx = store.write().await?;
+    let user = tx.update_user(telegram_id, profile, now).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// A user as he is to be shown; `None` if nobody has the Telegram id.
+pub async fn find_standing(store: &Store, telegram_id: i64) -> Result<Option<Standing>, StoreError> {
+    let read = store.read();
+    let Some(user) = read.find_user(telegram_id).await? else { return Ok(None) };
+    let keys = read.keys_of(&[user.id]).await?.into_iter().filter(|k| k.state != KeyState::Pending);
+    let mut nodes: BTreeMap<_, Option<NodeRecord>> = BTreeMap::new();
+    let mut shown = Vec::new();
+    for key in keys {
+        let node = match key.node {
+            None => None,
+            Some(id) => match nodes.get(&id) {
+                Some(node) => node.clone(),
+                None => nodes.entry(id).or_insert(read.find_node(id).await?).clone(),
+            },
+        };
+        shown.push((key, node));
+    }
+    Ok(Some(Standing { user, keys: shown }))
+}
