@@ -70,6 +70,14 @@ impl<T> Step<T> {
     pub fn is_good(&self) -> bool {
         matches!(self, Self::Good { .. })
     }
+
+    /// What is wrong with this layer.
+    pub fn fault(&self) -> Option<&str> {
+        match self {
+            Self::Bad { why, .. } => Some(why),
+            Self::Good { .. } | Self::NotReached => None,
+        }
+    }
 }
 
 /// A TLS session.
@@ -108,6 +116,15 @@ impl Examination {
     /// Whether every layer is as it should be.
     pub fn is_good(&self) -> bool {
         self.xray.is_good() && self.inbounds.is_good()
+    }
+
+    /// The first thing that is not as it should be, in words; `None` if [`Examination::is_good`].
+    pub fn first_fault(&self) -> Option<&str> {
+        [self.name.fault(), self.tcp.fault(), self.tls.fault(), self.panel.fault(), self.authorised.fault()]
+            .into_iter()
+            .chain([self.xray.fault(), self.inbounds.fault()])
+            .flatten()
+            .next()
     }
 }
 

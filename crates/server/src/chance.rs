@@ -20,6 +20,13 @@ pub fn token(chance: &mut (dyn RngCore + Send)) -> String {
     format!("mst_{}", letters(chance, TOKEN_LETTERS))
 }
 
+/// A new key for sealing panel secrets at rest.
+pub fn sealing_key(chance: &mut (dyn RngCore + Send)) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    chance.fill_bytes(&mut bytes);
+    bytes
+}
+
 fn letters(chance: &mut (dyn RngCore + Send), count: usize) -> String {
     let mut bytes = vec![0; count];
     chance.fill_bytes(&mut bytes);

@@ -5,7 +5,7 @@
 
 use crate::{
     loops::Pokes,
-    ops::keys::{Ask, IssueError, Issued, Trial, issue, withdraw},
+    ops::keys::{Ask, IssueError, Issued, Trial, find_shown, issue, withdraw},
     panels::Clock,
     waiters::{News, Waiters},
 };
@@ -27,13 +27,14 @@ const LOOK: Duration = Duration::from_millis(500);
 type Answer = Result<Issued, IssueError>;
 
 /// The way in. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Intake {
     asks: mpsc::Sender<(Ask, oneshot::Sender<Answer>)>,
     store: Store,
     waiters: Waiters,
     pokes: Pokes,
     patience: Duration,
+    clock: Clock,
 }
 
 impl Intake {
@@ -48,7 +49,7 @@ impl Intake {
         clock: Clock,
     ) -> Self {
         let (asks, mut asked) = mpsc::channel(GATHERED * 4);
-        let intake = Self { asks, store: store.clone(), waiters, pokes: pokes.clone(), patience };
+        let intake = Self { asks, store: store.clone(), waiters, pokes: pokes.clone(), patience, clock: clock.clone() };
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while asked.recv_many(&mut batch, GATHERED).await > 0 {
@@ -73,6 +74,11 @@ impl Intake {
     /// A key that may be shown: found, or made and confirmed by a panel. Waits at most the configured time; a key
     /// that no panel confirmed by then is taken back, unless somebody else is still waiting for it.
     pub async fn obtain(&self, ask: Ask) -> Result<KeyId, IssueError> {
+        if !ask.renew
+            && let Some(key) = find_shown(&self.store, ask.telegram_id, (self.clock)()).await?
+        {
+            return Ok(key);
+        }
         let deadline = Instant::now() + self.patience;
         let (tell, told) = oneshot::channel();
         self.asks.send((ask, tell)).await.map_err(|_| IssueError::NotConfirmed)?;

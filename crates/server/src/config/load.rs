@@ -87,7 +87,8 @@ impl Loading {
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return;
         }
-        let sections: BTreeMap<String, Option<BTreeMap<String, Spanned<Scalar>>>> = match serde_saphyr::from_str(&text) {
+        let sections: BTreeMap<String, Option<BTreeMap<String, Spanned<Scalar>>>> = match serde_saphyr::from_str(&text)
+        {
             Ok(sections) => sections,
             Err(error) => {
                 let message = format!("is not a file of sections with settings: {error}");
@@ -216,8 +217,7 @@ mod tests {
     fn defaults_give_way_to_the_file_and_the_file_to_the_environment() {
         let file = file("server:\n  listen: 0.0.0.0:9000\nusers:\n  trial_days: 3\nsecrets:\n");
         let environment = [("MUSTER_USERS__TRIAL_DAYS", "5"), ("PATH", "/bin"), ("MUSTER_DATA", "x")];
-        let config =
-            Config::load(Some(file.path()), environment.map(|(k, v)| (k.to_owned(), v.to_owned()))).unwrap();
+        let config = Config::load(Some(file.path()), environment.map(|(k, v)| (k.to_owned(), v.to_owned()))).unwrap();
         assert_eq!(config.server.listen.port(), 9000);
         assert_eq!(config.users.trial_days, 5);
         assert_eq!(config.sync.poll, Duration::from_millis(300));
@@ -231,7 +231,8 @@ mod tests {
         let environment = [("MUSTER_LOG__FORMAT".to_owned(), "xml".to_owned())];
         let mistakes = Config::load(Some(file.path()), environment).unwrap_err().0;
         let name = file.path().display().to_string();
-        let told: Vec<String> = mistakes.iter().map(|m| format!("{} {}", m.place.replace(&name, "file"), m.key)).collect();
+        let told: Vec<String> =
+            mistakes.iter().map(|m| format!("{} {}", m.place.replace(&name, "file"), m.key)).collect();
         assert_eq!(
             told,
             [

@@ -87,14 +87,49 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, &'static str
         }
     };
     let (panels, sync) = (&config.panels, &config.sync);
-    must(panels.connect_timeout <= panels.read_timeout, "panels", "connect_timeout", "must not be longer than panels.read_timeout, which includes it");
-    must(panels.read_timeout <= panels.write_timeout, "panels", "read_timeout", "must not be longer than panels.write_timeout");
-    must(panels.issue_wait >= panels.connect_timeout, "panels", "issue_wait", "must be at least panels.connect_timeout, or no other node is ever tried in time");
-    must(sync.full_interval >= panels.read_timeout, "sync", "full_interval", "must be at least panels.read_timeout: a node would be listed again before it could answer");
-    must(sync.retry_interval <= sync.full_interval, "sync", "retry_interval", "must not be longer than sync.full_interval");
+    must(
+        panels.connect_timeout <= panels.read_timeout,
+        "panels",
+        "connect_timeout",
+        "must not be longer than panels.read_timeout, which includes it",
+    );
+    must(
+        panels.read_timeout <= panels.write_timeout,
+        "panels",
+        "read_timeout",
+        "must not be longer than panels.write_timeout",
+    );
+    must(
+        panels.issue_wait >= panels.connect_timeout,
+        "panels",
+        "issue_wait",
+        "must be at least panels.connect_timeout, or no other node is ever tried in time",
+    );
+    must(
+        sync.full_interval >= panels.read_timeout,
+        "sync",
+        "full_interval",
+        "must be at least panels.read_timeout: a node would be listed again before it could answer",
+    );
+    must(
+        sync.retry_interval <= sync.full_interval,
+        "sync",
+        "retry_interval",
+        "must not be longer than sync.full_interval",
+    );
     must(sync.poll <= Duration::from_secs(10), "sync", "poll", "must be 10s or less");
-    must(config.database.url.is_none() || config.database.url_file.is_none(), "database", "url_file", "give url or url_file, not both");
-    must(config.secrets.key.is_none() || config.secrets.key_file.is_none(), "secrets", "key_file", "give key or key_file, not both");
+    must(
+        config.database.url.is_none() || config.database.url_file.is_none(),
+        "database",
+        "url_file",
+        "give url or url_file, not both",
+    );
+    must(
+        config.secrets.key.is_none() || config.secrets.key_file.is_none(),
+        "secrets",
+        "key_file",
+        "give key or key_file, not both",
+    );
     found
 }
 

@@ -3,45 +3,33 @@
 
 use crate::{
     loops::{
-        Pokes,
+        Loops,
         driver::{Pass, Rest, drive},
-        sync::{Sync, Timing},
+        sync::Sync,
     },
-    panels::{self, Clock},
-    waiters::Waiters,
+    panels,
 };
 use fleet::id::NodeId;
-use panel::Deadlines;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
-    Store, StoreError,
+    StoreError,
     nodes::{Look, NodeRecord},
 };
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The roster of one process.
 pub struct Roster {
-    /// Where nodes are.
-    pub store: Store,
-    /// Handed to the node loops.
-    pub waiters: Waiters,
-    /// Handed to the node loops, and used to wake them.
-    pub pokes: Pokes,
-    /// How long panels may take.
-    pub deadlines: Deadlines,
-    /// How often things are done.
-    pub timing: Timing,
-    /// The time.
-    pub clock: Clock,
+    with: Loops,
     /// Ends the node loops together with this one.
-    pub stop: CancellationToken,
-    /// The loops that run; empty at first.
-    pub running: BTreeMap<NodeId, Running>,
+    stop: CancellationToken,
+    /// Where the node loops run, so that whoever stops them can wait for them.
+    tasks: TaskTracker,
+    running: BTreeMap<NodeId, Running>,
 }
 
 /// A node loop that runs.
-pub struct Running {
+struct Running {
     revision: i64,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -52,13 +40,18 @@ impl Pass for Roster {
         if let Err(error) = self.follow().await {
             tracing::error!(error = &error as &dyn std::error::Error, "the list of nodes could not be read");
         }
-        Rest::Until(self.timing.poll)
+        Rest::Until(self.with.timing.poll)
     }
 }
 
 impl Roster {
+    /// A roster without loops yet. The node loops end when `stop` does.
+    pub fn new(with: Loops, stop: CancellationToken, tasks: TaskTracker) -> Self {
+        Self { with, stop, tasks, running: BTreeMap::new() }
+    }
+
     async fn follow(&mut self) -> Result<(), StoreError> {
-        let now = self.store.read().revisions().await?;
+        let now = self.with.store.read().revisions().await?;
         let stale = |id: &NodeId, r: &Running| now.get(id) != Some(&r.revision);
         let gone: Vec<NodeId> = self.running.iter().filter(|(id, r)| stale(id, r)).map(|(id, _)| *id).collect();
         for id in gone {
@@ -70,13 +63,13 @@ impl Roster {
         }
         for (id, revision) in now {
             if !self.running.contains_key(&id)
-                && let Some(node) = self.store.read().find_node(id).await?
+                && let Some(node) = self.with.store.read().find_node(id).await?
             {
                 self.start(node, revision).await?;
             }
         }
-        for id in self.store.read().unsettled_nodes().await? {
-            self.pokes.poke_node(id);
+        for id in self.with.store.read().unsettled_nodes().await? {
+            self.with.pokes.poke_node(id);
         }
         Ok(())
     }
@@ -89,22 +82,22 @@ impl Roster {
                 let sync = Sync::new(
                     id,
                     Arc::new(panel),
-                    self.store.clone(),
-                    self.waiters.clone(),
-                    self.pokes.clone(),
-                    self.timing,
-                    self.clock.clone(),
+                    self.with.store.clone(),
+                    self.with.waiters.clone(),
+                    self.with.pokes.clone(),
+                    self.with.timing,
+                    self.with.clock.clone(),
                 );
-                tokio::spawn(drive(sync, self.pokes.of_node(id), stop.clone()))
+                self.tasks.spawn(drive(sync, self.with.pokes.of_node(id), stop.clone()))
             }
             Err(reason) => {
                 tracing::warn!(node = %node.node.name, "node {} cannot be spoken to: {reason}", node.node.name);
                 let health = fleet::node::Health::Down { reason };
-                let tx = self.store.write().await?;
+                let tx = self.with.store.write().await?;
                 let look = Look { health, inbound: None, panel_version: None, response_ms: 0 };
-                tx.set_look(id, &look, (self.clock)()).await?;
+                tx.set_look(id, &look, (self.with.clock)()).await?;
                 tx.commit().await?;
-                tokio::spawn(async {})
+                self.tasks.spawn(async {})
             }
         };
         self.running.insert(id, Running { revision, stop, task });
@@ -112,12 +105,12 @@ impl Roster {
     }
 
     async fn panel(&self, node: &NodeRecord) -> Result<panel::Panel, String> {
-        let secrets = match self.store.read().find_secrets(node.node.id).await {
+        let secrets = match self.with.store.read().find_secrets(node.node.id).await {
             Ok(Some(secrets)) => secrets,
             Ok(None) => return Err("it was deleted".to_owned()),
             Err(error) => return Err(error.to_string()),
         };
-        panels::open(&node.url, &node.tls, node.allow_http, &secrets, self.deadlines, &self.clock)
+        panels::open(&node.url, &node.tls, node.allow_http, &secrets, self.with.deadlines, &self.with.clock)
             .map_err(|e| e.to_string())
     }
 }

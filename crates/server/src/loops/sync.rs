@@ -107,7 +107,8 @@ impl Sync {
             SyncError::Panel(error) => error.to_string(),
             SyncError::Inbound(_) | SyncError::Xray(_) => error.to_string(),
         };
-        self.look(&Look { health: Health::Down { reason }, inbound: None, panel_version: None, response_ms: 0 }).await?;
+        self.look(&Look { health: Health::Down { reason }, inbound: None, panel_version: None, response_ms: 0 })
+            .await?;
         self.pokes.poke_place();
         Ok(())
     }

@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use fleet::{id::NodeId, node::Policy};
+use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
 use store::{
     Store, StoreError,
-    nodes::{NodeRecord, NodeSecrets, NodeSettings},
+    nodes::{Look, NodeRecord, NodeSecrets, NodeSettings},
 };
 use url::{Host, Url};
 
@@ -37,8 +38,40 @@ pub struct NodeChange {
     pub priority: Option<i64>,
     /// Strength.
     pub weight: Option<f64>,
-    /// New secrets; the old ones are forgotten.
-    pub secrets: Option<NodeSecrets>,
+    /// New secrets.
+    pub secrets: SecretsChange,
+}
+
+/// Which of a node's secrets are replaced; the empty text removes one.
+#[derive(Debug, Clone, Default)]
+pub struct SecretsChange {
+    /// User name on the panel.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<SecretString>,
+    /// API token.
+    pub token: Option<SecretString>,
+    /// Secret of the second factor.
+    pub totp: Option<SecretString>,
+}
+
+impl SecretsChange {
+    fn is_empty(&self) -> bool {
+        self.username.is_none() && self.password.is_none() && self.token.is_none() && self.totp.is_none()
+    }
+
+    fn merged(&self, old: NodeSecrets) -> NodeSecrets {
+        let or = |new: &Option<SecretString>, old: Option<SecretString>| match new {
+            Some(new) => Some(new.clone()).filter(|s| !s.expose_secret().is_empty()),
+            None => old,
+        };
+        NodeSecrets {
+            username: self.username.clone().unwrap_or(old.username),
+            password: self.password.clone().unwrap_or(old.password),
+            token: or(&self.token, old.token),
+            totp: or(&self.totp, old.totp),
+        }
+    }
 }
 
 /// Why a node is not changed.
@@ -78,16 +111,20 @@ pub struct Invalid {
     pub message: String,
 }
 
-/// Adds a node. The running loops notice it within a second and look at its panel.
+/// Adds a node, with what was seen of its panel if somebody looked. The running loops notice it within a second.
 pub async fn add(
     store: &Store,
     settings: &NodeSettings,
     secrets: &NodeSecrets,
+    look: Option<&Look>,
     now: DateTime<Utc>,
 ) -> Result<NodeRecord, NodeError> {
     validate(settings, secrets)?;
     let tx = store.write().await?;
     let id = tx.add_node(settings, secrets, now).await.map_err(|e| taken(e, &settings.name))?;
+    if let Some(look) = look {
+        tx.set_look(id, look, now).await?;
+    }
     let added = tx.read().find_node(id).await?.ok_or_else(|| NodeError::Unknown(id.to_string()))?;
     tx.commit().await?;
     Ok(added)
@@ -98,10 +135,7 @@ pub async fn edit(store: &Store, id: NodeId, change: &NodeChange, now: DateTime<
     let tx = store.write().await?;
     let unknown = || NodeError::Unknown(id.to_string());
     let record = tx.read().find_node(id).await?.ok_or_else(unknown)?;
-    let secrets = match &change.secrets {
-        Some(secrets) => secrets.clone(),
-        None => tx.read().find_secrets(id).await?.ok_or_else(unknown)?,
-    };
+    let secrets = change.secrets.merged(tx.read().find_secrets(id).await?.ok_or_else(unknown)?);
     let settings = merged(&record, change);
     validate(&settings, &secrets)?;
     if let (Some(chosen), Some(current)) = (settings.chosen_inbound, record.node.inbound)
@@ -113,7 +147,7 @@ pub async fn edit(store: &Store, id: NodeId, change: &NodeChange, now: DateTime<
         }
     }
     tx.edit_node(id, &settings, now).await.map_err(|e| taken(e, &settings.name))?;
-    if change.secrets.is_some() {
+    if !change.secrets.is_empty() {
         tx.set_secrets(id, &secrets).await?;
     }
     let edited = tx.read().find_node(id).await?.ok_or_else(unknown)?;
@@ -177,7 +211,7 @@ fn taken(error: StoreError, name: &str) -> NodeError {
 }
 
 /// Everything that is wrong with a node's settings, at once.
-fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), NodeError> {
+pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), NodeError> {
     let mut wrong = Vec::new();
     let mut check = |good: bool, field, message: &str| {
         if !good {
@@ -197,23 +231,40 @@ fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), NodeEr
     }
     match Url::parse(&settings.url) {
         Ok(url) => {
-            check(matches!(url.scheme(), "http" | "https") && url.host().is_some(), "url", "must begin with https:// (or http://) and name a host");
-            check(url.scheme() != "http" || settings.allow_http, "url", "plain http would show the panel's password to everybody on the way: use https, or allow it with allow_http");
-            check(url.username().is_empty() && url.password().is_none(), "url", "must not hold a user name or password");
+            check(
+                matches!(url.scheme(), "http" | "https") && url.host().is_some(),
+                "url",
+                "must begin with https:// (or http://) and name a host",
+            );
+            check(
+                url.scheme() != "http" || settings.allow_http,
+                "url",
+                "plain http would show the panel's password to everybody on the way: use https, or allow it with allow_http",
+            );
+            check(
+                url.username().is_empty() && url.password().is_none(),
+                "url",
+                "must not hold a user name or password",
+            );
             check(url.query().is_none() && url.fragment().is_none(), "url", "must end with the panel's base path");
             check(settings.url.len() <= 255, "url", "at most 255 bytes");
         }
         Err(why) => check(false, "url", &format!("is not an address: {why}")),
     }
-    check(crate::panels::tls(&settings.tls).is_some(), "tls", "verify, skip, or pin: followed by 64 hexadecimal digits");
+    check(
+        crate::panels::tls(&settings.tls).is_some(),
+        "tls",
+        "verify, skip, or pin: followed by 64 hexadecimal digits",
+    );
     if let Some(host) = &settings.host {
-        let good = host.parse::<IpAddr>().is_ok() || Host::parse(host).is_ok_and(|h| h.to_string() == host.to_ascii_lowercase());
+        let good = host.parse::<IpAddr>().is_ok()
+            || Host::parse(host).is_ok_and(|h| h.to_string() == host.to_ascii_lowercase());
         check(good, "host", "a host name or an address without port, such as vpn.example.com or 203.0.113.5");
     }
     check((0..=i64::from(i32::MAX)).contains(&settings.max_users), "max_users", "0 to 2147483647");
     check((0..=10_000).contains(&settings.priority), "priority", "0 to 10000; 100 is neutral, 0 takes nobody");
     check((0.0..=10_000.0).contains(&settings.weight), "weight", "0 to 10000; 1 is neutral, 0 takes nobody");
-    let login = !secrets.username.is_empty() && !secrecy::ExposeSecret::expose_secret(&secrets.password).is_empty();
+    let login = !secrets.username.is_empty() && !secrets.password.expose_secret().is_empty();
     check(login || secrets.token.is_some(), "username", "give an API token, or a user name and a password");
     if wrong.is_empty() { Ok(()) } else { Err(NodeError::Invalid(wrong)) }
 }

@@ -53,6 +53,25 @@ pub async fn update_user(
     Ok(user)
 }
 
+/// Takes over what is told of a user when it is news; costs no transaction when it is not.
+pub async fn follow_profile(
+    store: &Store,
+    telegram_id: i64,
+    profile: &Profile,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(user) = store.read().find_user(telegram_id).await? else { return Ok(()) };
+    let known = |told: &Option<String>, kept: &Option<String>| told.is_none() || told == kept;
+    let old = known(&profile.username, &user.username)
+        && known(&profile.first_name, &user.first_name)
+        && known(&profile.last_name, &user.last_name)
+        && known(&profile.language_code, &user.language_code);
+    if !old {
+        update_user(store, telegram_id, profile, now).await?;
+    }
+    Ok(())
+}
+
 /// A user as he is to be shown; `None` if nobody has the Telegram id.
 pub async fn find_standing(store: &Store, telegram_id: i64) -> Result<Option<Standing>, StoreError> {
     let read = store.read();

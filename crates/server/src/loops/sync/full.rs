@@ -31,7 +31,8 @@ impl Sync {
             XrayState::Stopped | XrayState::Error => return Err(SyncError::Xray(status.xray.error)),
         }
         let inbounds = self.panel.inbounds().await?;
-        let settled_on = node.node.inbound.filter(|id| inbounds.iter().any(|i| i.id == *id && i.may_carry_keys().is_ok()));
+        let settled_on =
+            node.node.inbound.filter(|id| inbounds.iter().any(|i| i.id == *id && i.may_carry_keys().is_ok()));
         let inbound = choose_inbound(&inbounds, node.chosen_inbound.or(settled_on))?.clone();
         self.move_inbound(&node, &inbound, &inbounds).await?;
         self.repair(&node, &inbound).await?;
@@ -53,8 +54,7 @@ impl Sync {
         let rows = self.store.read().clients_on(self.node, false).await?;
         let elsewhere: BTreeSet<_> = rows.iter().map(|r| r.inbound).filter(|id| *id != inbound.id).collect();
         for old in all.iter().filter(|i| elsewhere.contains(&i.id)) {
-            let identities: Vec<_> =
-                rows.iter().filter(|r| r.inbound == old.id).map(|r| r.identity.clone()).collect();
+            let identities: Vec<_> = rows.iter().filter(|r| r.inbound == old.id).map(|r| r.identity.clone()).collect();
             for answer in self.panel.remove_clients(old, &identities).await {
                 answer?;
             }
@@ -75,7 +75,12 @@ impl Sync {
         });
         let now = (self.clock)();
         tx.set_addresses(&addresses.collect::<Vec<_>>(), now).await?;
-        let look = Look { health: node.node.health.clone(), inbound: Some(inbound.clone()), panel_version: None, response_ms: 0 };
+        let look = Look {
+            health: node.node.health.clone(),
+            inbound: Some(inbound.clone()),
+            panel_version: None,
+            response_ms: 0,
+        };
         tx.set_look(self.node, &look, now).await?;
         tx.commit().await?;
         Ok(())
@@ -95,7 +100,8 @@ impl Sync {
         let versions = |names: &[ClientName]| -> Vec<Version> {
             names.iter().filter_map(|n| rows.get(n)).map(|r| r.version).collect()
         };
-        let unsettled: Vec<_> = difference.settled.into_iter().filter(|n| rows.get(n).is_some_and(|r| !r.confirmed)).collect();
+        let unsettled: Vec<_> =
+            difference.settled.into_iter().filter(|n| rows.get(n).is_some_and(|r| !r.confirmed)).collect();
         self.settle(&versions(&unsettled), &versions(&difference.gone), &[]).await?;
         let (mut remove, mut ensure) = (Vec::new(), Vec::new());
         for step in &difference.steps {
@@ -119,11 +125,15 @@ impl Sync {
         let name = &node.node.name;
         let events = drift.iter().filter_map(|drift| {
             let message = match drift {
-                Drift::Missing(client) if was_confirmed(client) => format!("node {name} lost client {client}; it is added again"),
+                Drift::Missing(client) if was_confirmed(client) => {
+                    format!("node {name} lost client {client}; it is added again")
+                }
                 Drift::Changed { name: client, fields } if was_confirmed(client) => {
                     format!("client {client} was changed on node {name} ({}); it is set right", fields.join(", "))
                 }
-                Drift::Conflict { name: client } => format!("node {name} holds somebody else's client under our name {client}"),
+                Drift::Conflict { name: client } => {
+                    format!("node {name} holds somebody else's client under our name {client}")
+                }
                 Drift::Missing(_) | Drift::Changed { .. } | Drift::Strangers { .. } => return None,
             };
             Some(Event { at: (self.clock)(), kind: "drift", node: Some(self.node), key: None, message })

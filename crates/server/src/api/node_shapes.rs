@@ -1,0 +1,309 @@
+//! Nodes as they are sent and received.
+
+use crate::ops::nodes::{NodeChange, SecretsChange};
+use chrono::{DateTime, Utc};
+use fleet::{
+    inbound::{Inbound, Protocol},
+    node::{Health, Policy},
+};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use store::nodes::{NodeRecord, NodeSecrets, NodeSettings};
+use utoipa::ToSchema;
+
+/// A node. Its secrets are never shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeShape {
+    /// Its id.
+    pub id: i64,
+    /// Its name, unique.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Where it stands.
+    pub location: Option<String>,
+    /// Its panel.
+    pub url: String,
+    /// What is asked of the panel's certificate: `verify`, `skip`, or `pin:` and its SHA-256.
+    pub tls: String,
+    /// Whether plain HTTP is allowed.
+    pub allow_http: bool,
+    /// The address users connect to.
+    pub host: String,
+    /// The inbound for keys, as the operator chose it.
+    pub chosen_inbound: Option<i64>,
+    /// The inbound that keys live on; none before the first look at the panel.
+    pub inbound: Option<InboundShape>,
+    /// What the operator wants of it.
+    pub policy: PolicyShape,
+    /// The most keys it may hold.
+    pub max_users: i64,
+    /// How many clients of ours it holds or may hold.
+    pub current_users: i64,
+    /// Preference; 100 is neutral.
+    pub priority: i64,
+    /// Strength; 1 is neutral.
+    pub weight: f64,
+    /// What we hold to be true of it.
+    pub health: HealthShape,
+    /// When it was last looked at.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// How long its panel took to answer then, in milliseconds.
+    pub response_ms: Option<i64>,
+    /// The version its panel told.
+    pub panel_version: Option<String>,
+    /// When it was added.
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// All nodes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeList {
+    /// By id.
+    pub nodes: Vec<NodeShape>,
+}
+
+/// An inbound.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InboundShape {
+    /// The panel's number for it.
+    pub id: i64,
+    /// What the operator called it.
+    pub remark: String,
+    /// Its public port.
+    pub port: u16,
+    /// `vless`, `vmess`, `trojan`, `shadowsocks`, or another word of the panel's.
+    pub protocol: String,
+    /// Why keys cannot live on it; absent if they can.
+    pub unusable: Option<String>,
+}
+
+/// All inbounds of a panel.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InboundList {
+    /// In the panel's order.
+    pub inbounds: Vec<InboundShape>,
+}
+
+/// What the operator wants of a node.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyShape {
+    /// Takes new keys.
+    Active,
+    /// Takes nobody; being emptied.
+    Maintenance,
+    /// Takes nobody; out of service.
+    Inactive,
+}
+
+/// What we hold to be true of a node.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthShape {
+    /// `unknown`, `healthy` or `unhealthy`.
+    pub state: &'static str,
+    /// Why, when it is unhealthy.
+    pub reason: Option<String>,
+}
+
+/// A node to be added.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNodeShape {
+    /// Its name, unique.
+    #[schema(min_length = 1, max_length = 64)]
+    pub name: String,
+    /// Its panel, with base path.
+    #[schema(max_length = 255)]
+    pub url: String,
+    /// API token (3x-ui 3.x), instead of or before user name and password.
+    pub token: Option<String>,
+    /// User name on the panel.
+    pub username: Option<String>,
+    /// Password on the panel.
+    pub password: Option<String>,
+    /// Secret of the second factor, base32.
+    pub totp_secret: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// Where it stands.
+    pub location: Option<String>,
+    /// The address users connect to; without it the host of the panel's address.
+    pub host: Option<String>,
+    /// The inbound for keys; without it the only usable one.
+    pub inbound: Option<i64>,
+    /// The most keys it may hold; 1000 if absent.
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
+    pub max_users: Option<i64>,
+    /// Preference; 100 if absent.
+    #[schema(minimum = 0, maximum = 10_000)]
+    pub priority: Option<i64>,
+    /// Strength; 1 if absent.
+    #[schema(minimum = 0.0, maximum = 10_000.0)]
+    pub weight: Option<f64>,
+    /// `verify` if absent.
+    pub tls: Option<String>,
+    /// Whether plain HTTP is allowed.
+    #[serde(default)]
+    pub allow_http: bool,
+    /// Add it even when its panel cannot serve keys now.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What is to be different about a node; absent members stay, empty texts remove.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeChangeShape {
+    name: Option<String>,
+    url: Option<String>,
+    token: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    totp_secret: Option<String>,
+    description: Option<String>,
+    location: Option<String>,
+    host: Option<String>,
+    inbound: Option<i64>,
+    policy: Option<PolicyShape>,
+    #[schema(minimum = 0, maximum = 2_147_483_647)]
+    max_users: Option<i64>,
+    #[schema(minimum = 0, maximum = 10_000)]
+    priority: Option<i64>,
+    #[schema(minimum = 0.0, maximum = 10_000.0)]
+    weight: Option<f64>,
+    tls: Option<String>,
+    allow_http: Option<bool>,
+}
+
+impl From<NodeRecord> for NodeShape {
+    fn from(record: NodeRecord) -> Self {
+        let host = crate::links::host(&record);
+        Self {
+            id: record.node.id.0,
+            name: record.node.name,
+            description: record.description,
+            location: record.node.location,
+            url: record.url,
+            tls: record.tls,
+            allow_http: record.allow_http,
+            host,
+            chosen_inbound: record.chosen_inbound.map(|id| id.0),
+            inbound: record.inbound.as_ref().map(InboundShape::from),
+            policy: record.node.policy.into(),
+            max_users: record.node.max_users,
+            current_users: record.node.current_users,
+            priority: record.node.priority,
+            weight: record.node.weight,
+            health: record.node.health.into(),
+            checked_at: record.checked_at,
+            response_ms: record.response_ms,
+            panel_version: record.panel_version,
+            created_at: record.created_at,
+        }
+    }
+}
+
+impl From<&Inbound> for InboundShape {
+    fn from(inbound: &Inbound) -> Self {
+        let protocol = match &inbound.protocol {
+            Protocol::Vless { .. } => "vless",
+            Protocol::Vmess => "vmess",
+            Protocol::Trojan => "trojan",
+            Protocol::Shadowsocks { .. } => "shadowsocks",
+            Protocol::Other { name } => name,
+        };
+        Self {
+            id: inbound.id.0,
+            remark: inbound.remark.clone(),
+            port: inbound.port,
+            protocol: protocol.to_owned(),
+            unusable: inbound.may_carry_keys().err().map(|why| why.to_string()),
+        }
+    }
+}
+
+impl From<Health> for HealthShape {
+    fn from(health: Health) -> Self {
+        let state = health.as_str();
+        let reason = match health {
+            Health::Down { reason } => Some(reason),
+            Health::Up | Health::Unknown => None,
+        };
+        Self { state, reason }
+    }
+}
+
+impl From<Policy> for PolicyShape {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Active => Self::Active,
+            Policy::Maintenance => Self::Maintenance,
+            Policy::Inactive => Self::Inactive,
+        }
+    }
+}
+
+impl From<PolicyShape> for Policy {
+    fn from(policy: PolicyShape) -> Self {
+        match policy {
+            PolicyShape::Active => Self::Active,
+            PolicyShape::Maintenance => Self::Maintenance,
+            PolicyShape::Inactive => Self::Inactive,
+        }
+    }
+}
+
+impl NewNodeShape {
+    /// What the operations want: settings, secrets.
+    pub fn into_parts(self) -> (NodeSettings, NodeSecrets) {
+        let filled = |text: Option<String>| text.filter(|t| !t.is_empty());
+        let settings = NodeSettings {
+            name: self.name,
+            description: filled(self.description),
+            location: filled(self.location),
+            url: self.url,
+            tls: self.tls.unwrap_or_else(|| "verify".to_owned()),
+            allow_http: self.allow_http,
+            host: filled(self.host),
+            chosen_inbound: self.inbound.map(fleet::id::InboundId),
+            policy: Policy::Active,
+            max_users: self.max_users.unwrap_or(1000),
+            priority: self.priority.unwrap_or(100),
+            weight: self.weight.unwrap_or(1.0),
+        };
+        let secrets = NodeSecrets {
+            username: self.username.unwrap_or_default(),
+            password: self.password.unwrap_or_default().into(),
+            token: filled(self.token).map(Into::into),
+            totp: filled(self.totp_secret).map(Into::into),
+        };
+        (settings, secrets)
+    }
+}
+
+impl From<NodeChangeShape> for NodeChange {
+    fn from(change: NodeChangeShape) -> Self {
+        let secret = |text: Option<String>| text.map(SecretString::from);
+        Self {
+            name: change.name,
+            description: change.description,
+            location: change.location,
+            url: change.url,
+            tls: change.tls,
+            allow_http: change.allow_http,
+            host: change.host,
+            inbound: change.inbound,
+            policy: change.policy.map(Into::into),
+            max_users: change.max_users,
+            priority: change.priority,
+            weight: change.weight,
+            secrets: SecretsChange {
+                username: change.username,
+                password: secret(change.password),
+                token: secret(change.token),
+                totp: secret(change.totp_secret),
+            },
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `muster keys`.
+
+use super::{
+    Failure,
+    print::{Printed, table},
+    with_loops,
+};
+use crate::{
+    api::extract::TelegramId,
+    api::users::{UserShape, shape},
+    app::App,
+    ops::{
+        keys::{Ask, revoke_all},
+        users::find_standing,
+    },
+};
+use clap::{Args, Subcommand};
+use fleet::place::{Location, Wants};
+use serde_json::json;
+use std::time::Duration;
+use store::users::Profile;
+use tokio::time::{Instant, sleep};
+
+/// How long `keys delete` waits for panels to remove the clients.
+const REMOVAL: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// The user's key: the one he has, or a new one, confirmed by its panel.
+    Issue(User),
+    /// The user and the keys he has.
+    Show(User),
+    /// A new key instead of the user's old one.
+    Refresh(User),
+    /// Revoke all keys of the user.
+    Delete(User),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct User {
+    /// The user's Telegram id.
+    #[arg(value_name = "TELEGRAM_ID", value_parser = clap::value_parser!(i64).range(1..=TelegramId::MAX))]
+    telegram_id: i64,
+    /// Where the key's node should stand, if a node there can take it.
+    #[arg(long, value_name = "L")]
+    location: Option<String>,
+}
+
+impl Keys {
+    pub(super) async fn run(self, app: App) -> Result<Printed, Failure> {
+        match self {
+            Self::Issue(user) => obtain(&app, user, false).await,
+            Self::Refresh(user) => obtain(&app, user, true).await,
+            Self::Show(user) => show(&app, user.telegram_id).await,
+            Self::Delete(user) => delete(&app, user.telegram_id).await,
+        }
+    }
+}
+
+async fn obtain(app: &App, user: User, renew: bool) -> Result<Printed, Failure> {
+    let id = user.telegram_id;
+    let location = user.location.map(|name| Location { name, required: false });
+    let wants = Wants { location, ..Wants::default() };
+    let ask = Ask { telegram_id: id, newcomer: (!renew).then(Profile::default), renew, wants };
+    let key = with_loops(app, app.intake.obtain(ask)).await?;
+    let user = load(app, id).await?;
+    let key = user.keys.into_iter().find(|k| k.id == key.0);
+    let key = key.ok_or_else(|| Failure::Refused("the key was revoked by somebody else".to_owned()))?;
+    Ok(Printed::good(key.link.clone(), json!(key)))
+}
+
+async fn show(app: &App, telegram_id: i64) -> Result<Printed, Failure> {
+    let user = load(app, telegram_id).await?;
+    let until = user.valid_until.map_or("without end".to_owned(), |at| format!("until {} UTC", at.format("%F %T")));
+    let access = if user.entitled { "has access" } else { "has no access" };
+    let rows = user.keys.iter().map(|k| {
+        let node = k.node_name.clone().unwrap_or_default();
+        vec![k.id.to_string(), node, k.name.clone().unwrap_or_default(), k.link.clone()]
+    });
+    let keys = table(&["KEY", "NODE", "NAME", "LINK"], rows);
+    Ok(Printed::good(format!("user {telegram_id} {access} ({until})\n{keys}"), json!(user)))
+}
+
+async fn delete(app: &App, telegram_id: i64) -> Result<Printed, Failure> {
+    let revoked = revoke_all(&app.store, telegram_id, (app.clock)()).await?;
+    let revoked = revoked.ok_or_else(|| unknown(telegram_id))?;
+    app.pokes.poke_unsettled();
+    let waiting = with_loops(app, settled(app)).await?;
+    let mut text = format!("{revoked} key(s) revoked");
+    if !waiting.is_empty() {
+        text = format!("{text}; still to be removed on: {} (as soon as they can be reached)", waiting.join(", "));
+    }
+    Ok(Printed::good(text, json!({"revoked": revoked, "waiting_for_nodes": waiting})))
+}
+
+/// The nodes that still have something to hear after a while.
+async fn settled(app: &App) -> Result<Vec<String>, Failure> {
+    let deadline = Instant::now() + REMOVAL;
+    loop {
+        let unsettled = app.store.read().unsettled_nodes().await?;
+        if unsettled.is_empty() {
+            return Ok(Vec::new());
+        }
+        if Instant::now() >= deadline {
+            let nodes = app.store.read().nodes().await?;
+            return Ok(nodes.into_iter().filter(|n| unsettled.contains(&n.node.id)).map(|n| n.node.name).collect());
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn load(app: &App, telegram_id: i64) -> Result<UserShape, Failure> {
+    let standing = find_standing(&app.store, telegram_id).await?;
+    Ok(shape(standing.ok_or_else(|| unknown(telegram_id))?, (app.clock)()))
+}
+
+fn unknown(telegram_id: i64) -> Failure {
+    Failure::Refused(format!("there is no user with Telegram id {telegram_id}"))
+}

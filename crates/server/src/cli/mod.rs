@@ -1,0 +1,203 @@
+//! The command line. Each command works on the same database as a running server, which notices within a second.
+//!
+//! People read tables, programs ask for `--json`: then standard output holds exactly one document. Logs and errors go
+//! to standard error. Exit codes: 0 done, 1 understood but not done, 2 wrong usage or settings.
+
+mod config;
+mod keys;
+mod migrate;
+mod nodes;
+mod print;
+mod secrets;
+mod serve;
+mod tokens;
+
+use crate::{
+    app::App,
+    config::{Config, ConfigErrors},
+    data::{self, StartError},
+    ops::nodes::NodeError,
+    panels::{Clock, LookError},
+};
+use clap::{Parser, Subcommand};
+use print::Printed;
+use rand::rngs::StdRng;
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use store::StoreError;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// One control plane for a fleet of 3x-ui panels.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Settings file (YAML).
+    #[arg(long, global = true, value_name = "FILE", env = "MUSTER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Data folder: SQLite database and sealing key.
+    #[arg(long, global = true, value_name = "DIR", env = "MUSTER_DATA", default_value = "muster-data")]
+    data: PathBuf,
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the program: the bot's API, /api/v1, and the loops that look after the panels.
+    Serve(serve::Serve),
+    /// Install into the database, leave it again, or see how it stands.
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Nodes: the servers with their panels.
+    #[command(subcommand)]
+    Nodes(nodes::Nodes),
+    /// Users' keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Bearer tokens for /api/v1.
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
+    /// Settings.
+    #[command(subcommand)]
+    Config(config::Settings),
+}
+
+/// What a command gets from outside besides its arguments.
+pub struct Surroundings {
+    /// Environment variables; those that begin with `MUSTER_` are settings.
+    pub environment: Vec<(String, String)>,
+    /// The time.
+    pub clock: Clock,
+    /// Chance.
+    pub chance: StdRng,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the settings are not usable:\n{0}")]
+    Config(ConfigErrors),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Look(#[from] LookError),
+    #[error(transparent)]
+    Issue(#[from] crate::ops::keys::IssueError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{what}")]
+    Io {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Node(NodeError::Invalid(_)) | Self::Look(LookError::Node(NodeError::Invalid(_))) => 2,
+            Self::Start(_)
+            | Self::Store(_)
+            | Self::Node(_)
+            | Self::Look(_)
+            | Self::Issue(_)
+            | Self::Refused(_)
+            | Self::Io { .. } => 1,
+        }
+    }
+
+    /// The error and its causes on one line; causes that an outer text repeats are left out.
+    fn in_words(&self) -> String {
+        let mut words = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !words.contains(&text) {
+                words = format!("{words}: {text}");
+            }
+            cause = error.source();
+        }
+        words
+    }
+}
+
+/// Runs one command to its end and says how it went.
+pub fn run(cli: Cli, surroundings: Surroundings) -> ExitCode {
+    let json = cli.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            print::problem(&format!("the runtime cannot be started: {error}"), json);
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(execute(cli, surroundings)) {
+        Ok(printed) => {
+            print::result(&printed, json);
+            if printed.good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(failure) => {
+            print::problem(&failure.in_words(), json);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn execute(cli: Cli, surroundings: Surroundings) -> Result<Printed, Failure> {
+    if let Command::Config(config::Settings::Sample) = cli.command {
+        return Ok(config::sample());
+    }
+    let settings = Config::load(cli.config.as_deref(), surroundings.environment).map_err(Failure::Config)?;
+    let mut desk = Desk { config: settings, data: cli.data, clock: surroundings.clock, chance: surroundings.chance };
+    print::start_logs(&desk.config, matches!(cli.command, Command::Serve(_)));
+    match cli.command {
+        Command::Serve(serve) => serve.run(desk).await,
+        Command::Migrate(migrate) => migrate.run(&mut desk).await,
+        Command::Nodes(nodes) => nodes.run(desk.open().await?).await,
+        Command::Keys(keys) => keys.run(desk.open().await?).await,
+        Command::Tokens(tokens) => tokens.run(desk.open().await?).await,
+        Command::Config(_) => Ok(config::checked(cli.config.as_deref())),
+    }
+}
+
+/// What commands start from.
+struct Desk {
+    config: Config,
+    data: PathBuf,
+    clock: Clock,
+    chance: StdRng,
+}
+
+impl Desk {
+    /// Opens the database and puts the parts together.
+    async fn open(mut self) -> Result<App, Failure> {
+        let store = data::open(&self.config, &self.data, &mut self.chance).await?;
+        Ok(App::new(self.config, store, self.chance, self.clock))
+    }
+}
+
+/// How long the loops of a command may take to end.
+const LAST_PASSES: Duration = Duration::from_secs(5);
+
+/// Does `work` while the loops run: in the server if there is one, else here.
+async fn with_loops<T>(app: &App, work: impl Future<Output = T>) -> T {
+    let stop = CancellationToken::new();
+    let loops = tokio::spawn(app.loops().run(stop.child_token()));
+    let done = work.await;
+    stop.cancel();
+    if timeout(LAST_PASSES, loops).await.is_err() {
+        tracing::warn!("a panel was still being spoken to");
+    }
+    done
+}

@@ -1,0 +1,62 @@
+//! `muster serve`: the HTTP faces and the loops, until somebody stops them.
+
+use crate::{api, app::App, bot};
+use axum::{Router, extract::DefaultBodyLimit};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
+
+/// The largest request body that is read, in bytes: the largest sensible one is a few hundred.
+const BODY: usize = 64 * 1024;
+/// How long requests under way may take once the program is told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(3);
+/// How long the loops may then take to finish what they are saying to a panel. What is cut off here is found out
+/// by the next start, which assumes nothing.
+const LAST_PASSES: Duration = Duration::from_millis(1500);
+
+/// All that is answered over HTTP.
+pub fn router(app: &App) -> Router {
+    Router::new()
+        .merge(bot::router(app))
+        .merge(api::router(app))
+        .fallback(api::unknown_path)
+        .method_not_allowed_fallback(api::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| api::panicked()))
+        .layer(TraceLayer::new_for_http())
+        .with_state(app.clone())
+}
+
+/// Answers on `listener` and runs the loops until `stop`; then ends within 5 s.
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    let loops = tokio::spawn(app.loops().run(stop.child_token()));
+    let faces = router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    let asked_to_stop = stop.clone();
+    let server = axum::serve(listener, faces).with_graceful_shutdown(async move { asked_to_stop.cancelled().await });
+    let server = server.into_future();
+    tokio::pin!(server);
+    let served = tokio::select! {
+        done = &mut server => done,
+        () = stop.cancelled() => timeout(LAST_REQUESTS, &mut server).await.unwrap_or_else(|_| {
+            tracing::warn!("requests were still under way and were cut off");
+            Ok(())
+        }),
+    };
+    stop.cancel();
+    if timeout(LAST_PASSES, loops).await.is_err() {
+        tracing::warn!("a panel was still being spoken to; the next start finds out what became of it");
+    }
+    served
+}
+
+/// Ends when the process is told to stop (SIGTERM, SIGINT).
+pub async fn told_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
