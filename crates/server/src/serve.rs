@@ -24,7 +24,8 @@ pub fn router(app: &App) -> Router {
         .method_not_allowed_fallback(api::wrong_method)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| api::panicked()))
-        .layer(TraceLayer::new_for_http())
+        // Failures are logged where they happen, with their cause.
+        .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(app.clone())
 }
 
@@ -36,7 +37,7 @@ pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> 
     let server = axum::serve(listener, faces).with_graceful_shutdown(async move { asked_to_stop.cancelled().await });
     let server = server.into_future();
     tokio::pin!(server);
-    let served = tokio::select! {
+    let outcome = tokio::select! {
         done = &mut server => done,
         () = stop.cancelled() => timeout(LAST_REQUESTS, &mut server).await.unwrap_or_else(|_| {
             tracing::warn!("requests were still under way and were cut off");
@@ -47,7 +48,7 @@ pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> 
     if timeout(LAST_PASSES, loops).await.is_err() {
         tracing::warn!("a panel was still being spoken to; the next start finds out what became of it");
     }
-    served
+    outcome
 }
 
 /// Ends when the process is told to stop (SIGTERM, SIGINT).

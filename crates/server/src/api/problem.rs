@@ -32,7 +32,6 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     /// What else is known: every node's reasons, or what was seen of a panel.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub seen: Option<serde_json::Value>,
 }
 

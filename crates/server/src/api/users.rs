@@ -14,7 +14,7 @@ use crate::{
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use fleet::place::{Location, Wants};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use store::{keys::KeyRecord, nodes::NodeRecord, users::Profile};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -79,13 +79,25 @@ struct Revoked {
 #[serde(deny_unknown_fields)]
 struct Wish {
     /// Where the key's node should stand, if a node there can take it.
-    #[param(max_length = 100)]
-    location: Option<String>,
+    #[param(value_type = Option<String>, max_length = 100)]
+    location: Option<LocationName>,
+}
+
+/// A place as operators write it: as long as a node's may be.
+struct LocationName(String);
+
+impl<'de> Deserialize<'de> for LocationName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let fits = name.chars().count() <= 100;
+        if fits { Ok(Self(name)) } else { Err(de::Error::custom("a location has at most 100 characters")) }
+    }
 }
 
 impl Wish {
     fn wants(self) -> Wants {
-        let location = self.location.filter(|l| !l.is_empty()).map(|name| Location { name, required: false });
+        let location =
+            self.location.filter(|l| !l.0.is_empty()).map(|LocationName(name)| Location { name, required: false });
         Wants { location, ..Wants::default() }
     }
 }

@@ -105,8 +105,10 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Usage(_) => 2,
-            Self::Node(NodeError::Invalid(_)) | Self::Look(LookError::Node(NodeError::Invalid(_))) => 2,
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::Node(NodeError::Invalid(_))
+            | Self::Look(LookError::Node(NodeError::Invalid(_))) => 2,
             Self::Start(_)
             | Self::Store(_)
             | Self::Node(_)

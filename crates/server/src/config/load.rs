@@ -95,13 +95,16 @@ impl Loading {
                 return self.mistake(name, String::new(), message);
             }
         };
-        for (section, settings) in sections {
-            for (key, value) in settings.into_iter().flatten() {
-                let place = format!("{name}:{}", value.referenced.line());
-                match &value.value.0 {
-                    Some(text) => self.set(place, &section, &key, text),
-                    None => self.mistake(place, format!("{section}.{key}"), "has no value".to_owned()),
-                }
+        let settings =
+            sections.iter().flat_map(|(section, all)| all.iter().flatten().map(move |(key, v)| (section, key, v)));
+        // In the order of the file, so that mistakes are told in it.
+        let mut settings: Vec<_> = settings.collect();
+        settings.sort_by_key(|(_, _, value)| value.referenced.line());
+        for (section, key, value) in settings {
+            let place = format!("{name}:{}", value.referenced.line());
+            match &value.value.0 {
+                Some(text) => self.set(place, section, key, text),
+                None => self.mistake(place, format!("{section}.{key}"), "has no value".to_owned()),
             }
         }
     }
@@ -236,10 +239,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                "file:7 nonsense.a",
                 "file:2 server.listen",
                 "file:3 server.lissten",
                 "file:5 sync.poll",
+                "file:7 nonsense.a",
                 "file:9 users.trial_days",
                 "MUSTER_LOG__FORMAT log.format",
             ]

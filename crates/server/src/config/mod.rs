@@ -128,7 +128,7 @@ impl Default for Config {
                 issue_wait: Duration::from_secs(10),
             },
             sync: Sync {
-                full_interval: Duration::from_secs(300),
+                full_interval: Duration::from_mins(5),
                 retry_interval: Duration::from_secs(5),
                 poll: Duration::from_millis(300),
             },

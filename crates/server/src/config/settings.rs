@@ -159,7 +159,7 @@ fn sealing_key(text: &str) -> Result<SecretString, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).ok();
-    let sensible = parsed.filter(|d| (Duration::from_millis(10)..=Duration::from_secs(30 * 86_400)).contains(d));
+    let sensible = parsed.filter(|d| (Duration::from_millis(10)..=Duration::from_hours(30 * 24)).contains(d));
     sensible.ok_or_else(|| "a time from 10ms to 30d, such as 300ms, 5s, 10m or 24h".to_owned())
 }
 

@@ -37,7 +37,7 @@ pub struct Timing {
 
 /// How long a node that refused a write is left alone by new keys, although it answers: a panel with a full disk
 /// lists its clients as if nothing were wrong.
-const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 
 /// One node's loop.
 pub struct Sync {
@@ -121,9 +121,8 @@ impl Sync {
         tx.commit().await?;
         let name = &before.node.name;
         match (&before.node.health, &look.health) {
-            (Health::Up, Health::Up) | (_, Health::Unknown) => {}
+            (Health::Up, Health::Up) | (Health::Down { .. }, Health::Down { .. }) | (_, Health::Unknown) => {}
             (_, Health::Up) => tracing::info!(node = %name, "node {name} is up"),
-            (Health::Down { .. }, Health::Down { .. }) => {}
             (_, Health::Down { reason }) => tracing::warn!(node = %name, "node {name} is down: {reason}"),
         }
         Ok(())

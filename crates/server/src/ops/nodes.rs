@@ -206,7 +206,12 @@ fn merged(record: &NodeRecord, change: &NodeChange) -> NodeSettings {
 fn taken(error: StoreError, name: &str) -> NodeError {
     match error {
         StoreError::Exists { .. } => NodeError::Exists(name.to_owned()),
-        other => NodeError::Store(other),
+        other @ (StoreError::Database(_)
+        | StoreError::Row { .. }
+        | StoreError::Sealed { .. }
+        | StoreError::TooLong { .. }
+        | StoreError::Nul { .. }
+        | StoreError::Missing { .. }) => NodeError::Store(other),
     }
 }
 

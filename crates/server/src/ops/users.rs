@@ -28,14 +28,12 @@ pub async fn ensure_user(
     now: DateTime<Utc>,
 ) -> Result<User, StoreError> {
     let tx = store.write().await?;
-    let user = match tx.update_user(telegram_id, profile, now).await? {
-        Some(user) => user,
-        None => {
-            tx.add_users(&[(telegram_id, profile.clone())], trial.until(now), now).await?;
-            let added = tx.read().find_user(telegram_id).await?;
-            added.ok_or(StoreError::Missing { what: "user", id: telegram_id })?
-        }
-    };
+    let mut user = tx.update_user(telegram_id, profile, now).await?;
+    if user.is_none() {
+        tx.add_users(&[(telegram_id, profile.clone())], trial.until(now), now).await?;
+        user = tx.read().find_user(telegram_id).await?;
+    }
+    let user = user.ok_or(StoreError::Missing { what: "user", id: telegram_id })?;
     tx.commit().await?;
     Ok(user)
 }

@@ -37,7 +37,7 @@ impl Sync {
             }
         }
         self.settle(&[], &gone, &[]).await?;
-        self.note(failure, &[]).await
+        self.note(failure, &[])
     }
 
     /// Makes the panel hold wanted clients as they should be.
@@ -63,12 +63,12 @@ impl Sync {
         }
         self.settle(&confirmed, &[], &refused).await?;
         let all_refused = if confirmed.is_empty() { refused.as_slice() } else { &[] };
-        self.note(failure, all_refused).await
+        self.note(failure, all_refused)
     }
 
     /// A refusal of single clients is those clients' trouble; a panel that refuses everything, or fails
     /// otherwise, ends the pass.
-    async fn note(&mut self, failure: Option<PanelError>, all_refused: &[(Version, String)]) -> Result<(), SyncError> {
+    fn note(&mut self, failure: Option<PanelError>, all_refused: &[(Version, String)]) -> Result<(), SyncError> {
         let Some(error) = failure else { return Ok(()) };
         if error.is_refused() && all_refused.is_empty() {
             return Ok(());
