@@ -3,9 +3,11 @@
 
 use crate::{
     StoreError, View, Write,
-    entity::{assignment, client, key, user},
+    batch::{padded, parts},
+    entity::{assignment, client, key, moment::Moment, user},
     id32,
-    keys::{CHUNK, lower_status},
+    keys::lower_status,
+    text::cut,
 };
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -134,9 +136,10 @@ impl<C: ConnectionTrait> View<'_, C> {
     /// The nodes whose panels refused these very keys.
     pub async fn refusals(&self, keys: &[KeyId]) -> Result<BTreeMap<KeyId, Vec<NodeId>>, StoreError> {
         let mut refusals: BTreeMap<KeyId, Vec<NodeId>> = BTreeMap::new();
-        for chunk in keys.chunks(CHUNK) {
+        let ids: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
+        for ids in padded(&ids) {
             let lines = client::Entity::find()
-                .filter(client::Column::KeyId.is_in(chunk.iter().map(|k| id32(k.0))))
+                .filter(client::Column::KeyId.is_in(ids))
                 .filter(client::Column::Refusal.is_not_null())
                 .all(self.c)
                 .await?;
@@ -162,10 +165,10 @@ impl<C: ConnectionTrait> View<'_, C> {
 
 impl Write<'_> {
     /// Gives keys a home: an assignment, arriving until the panel confirms it, and a line in the ledger that the
-    /// panel has yet to hear of. The
-    /// caller has taken room on the nodes ([`Write::take_room`]) and released the keys' former homes.
+    /// panel has yet to hear of. The caller has taken room on the nodes
+    /// ([`Write::take_room`]) and released the keys' former homes.
     pub async fn assign(&self, assigns: &[Assign], now: DateTime<Utc>) -> Result<(), StoreError> {
-        for chunk in assigns.chunks(CHUNK) {
+        for chunk in parts(assigns) {
             let homes = chunk.iter().map(|a| assignment::ActiveModel {
                 user_id: Set(id32(a.user.0)),
                 node_id: Set(id32(a.node.0)),
@@ -209,25 +212,27 @@ impl Write<'_> {
     }
 
     pub(crate) async fn release(&self, keys: &[i32], node: Option<i32>) -> Result<(), StoreError> {
-        let mut homes = Condition::all().add(assignment::Column::KeyId.is_in(keys.iter().copied()));
-        let mut lines = Condition::all().add(client::Column::KeyId.is_in(keys.iter().copied()));
-        if let Some(node) = node {
-            homes = homes.add(assignment::Column::NodeId.eq(node));
-            lines = lines.add(client::Column::NodeId.eq(node));
+        for ids in padded(keys) {
+            let mut homes = Condition::all().add(assignment::Column::KeyId.is_in(ids.clone()));
+            let mut lines = Condition::all().add(client::Column::KeyId.is_in(ids));
+            if let Some(node) = node {
+                homes = homes.add(assignment::Column::NodeId.eq(node));
+                lines = lines.add(client::Column::NodeId.eq(node));
+            }
+            assignment::Entity::update_many()
+                .col_expr(assignment::Column::IsActive, Expr::value(false))
+                .col_expr(assignment::Column::State, Expr::value("leaving"))
+                .filter(homes)
+                .filter(assignment::Column::State.is_in(["arriving", "active"]))
+                .exec(&self.tx)
+                .await?;
+            client::Entity::update_many()
+                .col_expr(client::Column::Dirty, Expr::value(true))
+                .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
+                .filter(lines)
+                .exec(&self.tx)
+                .await?;
         }
-        assignment::Entity::update_many()
-            .col_expr(assignment::Column::IsActive, Expr::value(false))
-            .col_expr(assignment::Column::State, Expr::value("leaving"))
-            .filter(homes)
-            .filter(assignment::Column::State.is_in(["arriving", "active"]))
-            .exec(&self.tx)
-            .await?;
-        client::Entity::update_many()
-            .col_expr(client::Column::Dirty, Expr::value(true))
-            .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
-            .filter(lines)
-            .exec(&self.tx)
-            .await?;
         Ok(())
     }
 
@@ -236,19 +241,24 @@ impl Write<'_> {
     /// given stay unsettled. Returns the keys that came into force.
     pub async fn set_confirmed(&self, lines: &[Version], now: DateTime<Utc>) -> Result<Vec<KeyId>, StoreError> {
         let mut in_force = Vec::new();
-        for chunk in lines.chunks(CHUNK) {
+        for chunk in padded(lines) {
             let update = Query::update()
                 .table(client::Entity)
                 .value(client::Column::Dirty, false)
                 .value(client::Column::ConfirmedAt, now)
                 .value(client::Column::Refusal, Option::<String>::None)
-                .from(TableRef::ValuesList(chunk.iter().map(pair).collect(), "v".into_iden()))
+                .from(versions(&chunk))
                 .and_where(same_version())
                 .take();
             self.tx.execute(&update).await?;
-            let arrived = self.arrived(chunk).await?;
-            self.end_replaced(&arrived, now).await?;
-            self.settle(&arrived, now).await?;
+            let arrived = self.arrived(&chunk).await?;
+            let (keys, homes): (Vec<i32>, Vec<i32>) = arrived.iter().copied().unzip();
+            for keys in padded(&keys) {
+                self.end_replaced(&keys, now).await?;
+            }
+            for (keys, homes) in padded(&keys).zip(padded(&homes)) {
+                self.settle(keys, homes, now).await?;
+            }
             in_force.extend(arrived.into_iter().map(|(key, _)| KeyId(key.into())));
         }
         Ok(in_force)
@@ -282,7 +292,7 @@ impl Write<'_> {
     }
 
     /// Ends the older keys of the users whose keys have arrived.
-    async fn end_replaced(&self, arrived: &[(i32, i32)], now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn end_replaced(&self, arrived: &[i32], now: DateTime<Utc>) -> Result<(), StoreError> {
         let newer = || "newer".into_iden();
         let query = Query::select()
             .distinct()
@@ -296,7 +306,7 @@ impl Write<'_> {
                     .add(Expr::col((newer(), key::Column::UserId)).equals((key::Entity, key::Column::UserId)))
                     .add(Expr::col((newer(), key::Column::Id)).gt(Expr::col((key::Entity, key::Column::Id)))),
             )
-            .and_where(Expr::col((newer(), key::Column::Id)).is_in(arrived.iter().map(|(key, _)| *key)))
+            .and_where(Expr::col((newer(), key::Column::Id)).is_in(arrived.iter().copied()))
             .and_where(lower_status().eq("active"))
             .take();
         let rows = self.tx.query_all(&query).await?;
@@ -306,11 +316,11 @@ impl Write<'_> {
     }
 
     /// Arriving assignments become the plain answer to "where does this user live"; pending keys may be shown.
-    async fn settle(&self, arrived: &[(i32, i32)], now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn settle(&self, keys: Vec<i32>, homes: Vec<i32>, now: DateTime<Utc>) -> Result<(), StoreError> {
         assignment::Entity::update_many()
             .col_expr(assignment::Column::IsActive, Expr::value(true))
             .col_expr(assignment::Column::State, Expr::value("active"))
-            .filter(assignment::Column::Id.is_in(arrived.iter().map(|(_, assignment)| *assignment)))
+            .filter(assignment::Column::Id.is_in(homes))
             .exec(&self.tx)
             .await?;
         key::Entity::update_many()
@@ -318,7 +328,7 @@ impl Write<'_> {
             .col_expr(key::Column::MusterState, Expr::value("active"))
             .col_expr(key::Column::UpdatedAt, Expr::value(now))
             .filter(key::Column::MusterState.eq("pending"))
-            .filter(key::Column::Id.is_in(arrived.iter().map(|(key, _)| *key)))
+            .filter(key::Column::Id.is_in(keys))
             .exec(&self.tx)
             .await?;
         Ok(())
@@ -327,12 +337,14 @@ impl Write<'_> {
     /// The panel no longer holds these clients: their lines go, and the room they took is free again. Lines that
     /// changed since the version given stay.
     pub async fn set_gone(&self, node: NodeId, lines: &[Version]) -> Result<(), StoreError> {
-        for chunk in lines.chunks(CHUNK) {
-            let mut which = Condition::any();
-            for line in chunk {
-                which = which.add(client::Column::Id.eq(line.id).and(client::Column::Generation.eq(line.generation)));
-            }
-            client::Entity::delete_many().filter(which).exec(&self.tx).await?;
+        for chunk in padded(lines) {
+            let unchanged = Query::select()
+                .column((client::Entity, client::Column::Id))
+                .from(client::Entity)
+                .from(versions(&chunk))
+                .and_where(same_version())
+                .take();
+            client::Entity::delete_many().filter(client::Column::Id.in_subquery(unchanged)).exec(&self.tx).await?;
         }
         let still_there = Query::select()
             .column(client::Column::KeyId)
@@ -353,7 +365,7 @@ impl Write<'_> {
     pub async fn set_refused(&self, lines: &[(Version, String)]) -> Result<(), StoreError> {
         for (line, reason) in lines {
             client::Entity::update_many()
-                .col_expr(client::Column::Refusal, Expr::value(reason.as_str()))
+                .col_expr(client::Column::Refusal, Expr::value(cut(reason, 4096)))
                 .filter(client::Column::Id.eq(line.id))
                 .filter(client::Column::Generation.eq(line.generation))
                 .exec(&self.tx)
@@ -383,7 +395,7 @@ impl Write<'_> {
 
     /// These clients must be said to the panel again (it lost or changed them).
     pub async fn set_unsettled(&self, lines: &[Version]) -> Result<(), StoreError> {
-        for chunk in lines.chunks(CHUNK) {
+        for chunk in padded(lines) {
             client::Entity::update_many()
                 .col_expr(client::Column::Dirty, Expr::value(true))
                 .filter(client::Column::Id.is_in(chunk.iter().map(|v| v.id)))
@@ -394,8 +406,9 @@ impl Write<'_> {
     }
 }
 
-fn pair(line: &Version) -> ValueTuple {
-    ValueTuple::Two(line.id.into(), line.generation.into())
+fn versions(lines: &[Version]) -> TableRef {
+    let pair = |line: &Version| ValueTuple::Two(line.id.into(), line.generation.into());
+    TableRef::ValuesList(lines.iter().map(pair).collect(), "v".into_iden())
 }
 
 fn same_version() -> sea_orm::sea_query::SimpleExpr {
@@ -420,7 +433,7 @@ struct Joined {
     telegram_id: Option<i64>,
     is_active: Option<bool>,
     is_blocked: Option<bool>,
-    valid_until: Option<DateTime<Utc>>,
+    valid_until: Option<Moment>,
 }
 
 /// A client is wanted while its key lives here, and the key is in force or about to be. Whatever another program
@@ -433,7 +446,7 @@ fn line(row: Joined) -> Result<ClientRow, StoreError> {
     };
     let wanted = (row.assignment.is_some() && in_force).then(|| Wanted {
         enabled: row.is_active.unwrap_or(true) && !row.is_blocked.unwrap_or(false),
-        expires_at_ms: row.valid_until.map_or(0, |end| Ord::max(end.timestamp_millis(), 1)),
+        expires_at_ms: row.valid_until.map_or(0, |end| Ord::max(DateTime::from(end).timestamp_millis(), 1)),
         telegram_id: row.telegram_id.unwrap_or(0),
     });
     let uuid = Uuid::parse_str(&row.uuid).map_err(|_| StoreError::Row {

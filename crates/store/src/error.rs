@@ -38,8 +38,14 @@ pub enum StoreError {
         /// How much fits.
         most: usize,
     },
-    /// A row that was written a moment ago is not there: another program deleted it.
-    #[error("{what} {id} was deleted by another program")]
+    /// A text holds a NUL character.
+    #[error("{what} holds a NUL character, which the database cannot keep")]
+    Nul {
+        /// What it is, for people.
+        what: &'static str,
+    },
+    /// A row that was to be changed is not there: somebody deleted it meanwhile.
+    #[error("there is no {what} {id} any more")]
     Missing {
         /// What kind of thing.
         what: &'static str,

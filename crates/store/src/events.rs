@@ -1,6 +1,6 @@
 //! What was decided and why, for operators.
 
-use crate::{StoreError, View, Write, entity::event};
+use crate::{StoreError, View, Write, batch::parts, entity::event, text::cut};
 use chrono::{DateTime, Utc};
 use fleet::id::{KeyId, NodeId};
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, QuerySelect, Set};
@@ -34,13 +34,13 @@ pub struct PastEvent {
 impl Write<'_> {
     /// Writes events down.
     pub async fn add_events(&self, events: &[Event]) -> Result<(), StoreError> {
-        for chunk in events.chunks(1000) {
+        for chunk in parts(events) {
             let rows = chunk.iter().map(|e| event::ActiveModel {
                 at: Set(e.at),
                 kind: Set(e.kind.to_owned()),
                 node_id: Set(e.node.map(|n| crate::id32(n.0))),
                 key_id: Set(e.key.map(|k| crate::id32(k.0))),
-                message: Set(e.message.clone()),
+                message: Set(cut(&e.message, 4096)),
                 ..Default::default()
             });
             event::Entity::insert_many(rows).exec_without_returning(&self.tx).await?;
@@ -52,7 +52,11 @@ impl Write<'_> {
 impl<C: ConnectionTrait> View<'_, C> {
     /// The latest events, newest first.
     pub async fn events(&self, most: u64) -> Result<Vec<PastEvent>, StoreError> {
-        let rows = event::Entity::find().order_by_desc(event::Column::Id).limit(most).all(self.c).await?;
+        let rows = event::Entity::find()
+            .order_by_desc(event::Column::Id)
+            .limit(most.min(i64::MAX.unsigned_abs()))
+            .all(self.c)
+            .await?;
         Ok(rows.into_iter().map(|r| PastEvent { at: r.at, kind: r.kind, message: r.message }).collect())
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::{
     StoreError, View, Write,
+    batch::{padded, parts},
     entity::{client, key},
     id32,
+    text::cut,
 };
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -11,14 +13,13 @@ use fleet::{
     key::{ClientName, Identity},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
     sea_query::{Expr, Func, IntoIden, Query, SimpleExpr, TableRef, ValueTuple},
 };
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 const TABLE: &str = "vpn_keys";
-/// Rows per statement; both databases take tens of thousands of values, this many rows need a few thousand.
-pub(crate) const CHUNK: usize = 1000;
 
 /// Where a key stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +84,12 @@ pub struct Address {
 impl<C: ConnectionTrait> View<'_, C> {
     /// Every key of these users that is in force or pending, newest first.
     pub async fn keys_of(&self, users: &[UserId]) -> Result<Vec<KeyRecord>, StoreError> {
-        self.keys_where(key::Column::UserId.is_in(users.iter().map(|u| id32(u.0)))).await
+        let ids: Vec<i32> = users.iter().map(|u| id32(u.0)).collect();
+        let mut keys = BTreeMap::new();
+        for ids in padded(&ids) {
+            keys.extend(self.keys_where(key::Column::UserId.is_in(ids)).await?.into_iter().map(|key| (key.id, key)));
+        }
+        Ok(keys.into_values().rev().collect())
     }
 
     /// The key with this id, if it is in force or pending.
@@ -119,15 +125,15 @@ impl Write<'_> {
     /// Makes pending keys, without an address yet; ids in the order given.
     pub async fn add_keys(&self, keys: &[NewKey], now: DateTime<Utc>) -> Result<Vec<KeyId>, StoreError> {
         let mut ids = Vec::with_capacity(keys.len());
-        for chunk in keys.chunks(CHUNK) {
+        for chunk in parts(keys) {
             let rows = chunk.iter().map(|new| key::ActiveModel {
                 user_id: Set(id32(new.user.0)),
                 uuid: Set(new.uuid.hyphenated().to_string()),
                 vless_url: Set(String::new()),
                 status: Set(Some("inactive".to_owned())),
                 xui_email: Set(String::new()),
-                created_at: Set(Some(now)),
-                updated_at: Set(Some(now)),
+                created_at: Set(Some(now.into())),
+                updated_at: Set(Some(now.into())),
                 muster_state: Set(Some("pending".to_owned())),
                 muster_sub_id: Set(Some(new.sub_id.clone())),
                 ..Default::default()
@@ -140,7 +146,7 @@ impl Write<'_> {
 
     /// Writes where keys live into their rows, as the bot's other programs read them.
     pub async fn set_addresses(&self, addresses: &[Address], now: DateTime<Utc>) -> Result<(), StoreError> {
-        for chunk in addresses.chunks(CHUNK) {
+        for chunk in padded(addresses) {
             let rows = chunk.iter().map(|a| {
                 ValueTuple::Many(vec![
                     id32(a.key.0).into(),
@@ -171,45 +177,53 @@ impl Write<'_> {
 
     /// Ends keys for good: they are no longer shown, and their clients are to be removed wherever they are.
     pub async fn end_keys(&self, keys: &[KeyId], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let ids: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
-        key::Entity::update_many()
-            .col_expr(key::Column::Status, Expr::value("revoked"))
-            .col_expr(key::Column::UpdatedAt, Expr::value(now))
-            .filter(key::Column::Id.is_in(ids.clone()))
-            .exec(&self.tx)
-            .await?;
-        key::Entity::update_many()
-            .col_expr(key::Column::MusterState, Expr::value("ended"))
-            .filter(key::Column::Id.is_in(ids.clone()))
-            .filter(key::Column::MusterState.is_not_null())
-            .exec(&self.tx)
-            .await?;
-        self.release(&ids, None).await
+        let all: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
+        for ids in padded(&all) {
+            key::Entity::update_many()
+                .col_expr(key::Column::Status, Expr::value("revoked"))
+                .col_expr(key::Column::UpdatedAt, Expr::value(now))
+                .filter(key::Column::Id.is_in(ids.clone()))
+                .exec(&self.tx)
+                .await?;
+            key::Entity::update_many()
+                .col_expr(key::Column::MusterState, Expr::value("ended"))
+                .filter(key::Column::Id.is_in(ids))
+                .filter(key::Column::MusterState.is_not_null())
+                .exec(&self.tx)
+                .await?;
+        }
+        self.release(&all, None).await
     }
 
     /// Takes back keys that nobody has seen: their rows go; the ledger still says that their clients, which a
     /// panel may hold all the same, are ours to remove. Keys confirmed meanwhile are left alone.
     pub async fn withdraw_keys(&self, keys: &[KeyId]) -> Result<(), StoreError> {
-        let pending = key::Column::Id.is_in(keys.iter().map(|k| id32(k.0))).and(key::Column::MusterState.eq("pending"));
-        let ids: Vec<i32> = key::Entity::find().filter(pending).all(&self.tx).await?.iter().map(|row| row.id).collect();
-        if ids.is_empty() {
-            return Ok(());
+        let all: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
+        for ids in padded(&all) {
+            let pending = key::Column::Id.is_in(ids).and(key::Column::MusterState.eq("pending"));
+            let rows = key::Entity::find().filter(pending).all(&self.tx).await?;
+            let found: Vec<i32> = rows.iter().map(|row| row.id).collect();
+            for ids in padded(&found) {
+                key::Entity::delete_many().filter(key::Column::Id.is_in(ids.clone())).exec(&self.tx).await?;
+                client::Entity::update_many()
+                    .col_expr(client::Column::Dirty, Expr::value(true))
+                    .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
+                    .filter(client::Column::KeyId.is_in(ids))
+                    .exec(&self.tx)
+                    .await?;
+            }
         }
-        key::Entity::delete_many().filter(key::Column::Id.is_in(ids.clone())).exec(&self.tx).await?;
-        client::Entity::update_many()
-            .col_expr(client::Column::Dirty, Expr::value(true))
-            .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
-            .filter(client::Column::KeyId.is_in(ids))
-            .exec(&self.tx)
-            .await?;
         Ok(())
     }
 
     /// Notes an unexpected state of one key, such as a status set by another program.
     pub async fn set_status(&self, id: KeyId, status: &str) -> Result<(), StoreError> {
-        let row = key::ActiveModel { id: Set(id32(id.0)), status: Set(Some(status.to_owned())), ..Default::default() };
-        row.update(&self.tx).await?;
-        Ok(())
+        let done = key::Entity::update_many()
+            .col_expr(key::Column::Status, Expr::value(cut(status, 20)))
+            .filter(key::Column::Id.eq(id32(id.0)))
+            .exec(&self.tx)
+            .await?;
+        if done.rows_affected > 0 { Ok(()) } else { Err(StoreError::Missing { what: "key", id: id.0 }) }
     }
 }
 
@@ -242,6 +256,6 @@ fn record(row: key::Model) -> Result<KeyRecord, StoreError> {
         identity,
         link: row.vless_url,
         state,
-        created_at: row.created_at,
+        created_at: row.created_at.map(Into::into),
     })
 }

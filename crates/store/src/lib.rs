@@ -13,8 +13,10 @@
 //! | how a node is kept, and its secrets sealed | [`nodes`], [`seal`] |
 //! | users and their keys, as the bot's database has them | [`users`], [`keys`] |
 //! | which clients of ours a panel may hold | [`clients`] |
+//! | what the bot's backend knows of payments | [`payments`] |
 //! | who runs the loops when several controllers share a database | [`lease`] |
 
+mod batch;
 pub mod clients;
 mod entity;
 pub mod error;
@@ -23,22 +25,33 @@ pub mod keys;
 pub mod lease;
 mod migration;
 pub mod nodes;
+pub mod payments;
 pub mod schema;
 pub mod seal;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
 pub mod tokens;
 pub mod users;
 
 pub use error::{OpenError, StoreError};
+pub use lease::Lease;
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx::{
+        Connection as _, PgConnection,
+        postgres::PgConnectOptions,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use seal::Sealer;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout,
+};
 
 /// One writer at a time also across processes on one PostgreSQL; the number only has to be ours.
 const WRITE_LOCK: i64 = 0x4d55_5354_4552;
@@ -53,6 +66,9 @@ pub struct Store {
     db: DatabaseConnection,
     sealer: Sealer,
     url: String,
+    /// Whose turn it is to write, in this process: writers wait here, in order, without holding connections
+    /// that readers need, and without the naps in which SQLite asks again and again for its lock.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Store {
@@ -75,10 +91,13 @@ impl Store {
                     .foreign_keys(true)
                     .busy_timeout(WAIT)
             });
-        let db = Database::connect(options)
-            .await
-            .map_err(|source| OpenError::Connect { url: without_password(url), source })?;
-        Ok(Self { db, sealer, url: url.to_owned() })
+        let db = match Database::connect(options).await {
+            Ok(db) => db,
+            Err(error) => {
+                return Err(OpenError::Connect { url: without_password(url), source: cause(url, error).await });
+            }
+        };
+        Ok(Self { db, sealer, url: url.to_owned(), turn: Arc::default() })
     }
 
     /// Questions outside any transaction: each sees what was committed when it was asked.
@@ -87,18 +106,20 @@ impl Store {
     }
 
     /// The one write transaction: waits until every other one, in any process, has ended. Nothing is kept unless
-    /// [`Write::commit`] is called.
+    /// [`Write::commit`] is called. A task that asks for a second one while it has one waits for itself.
     pub async fn write(&self) -> Result<Write<'_>, StoreError> {
         let options = TransactionOptions {
             isolation_level: None,
-            access_mode: Some(AccessMode::ReadWrite),
+            // SQLite has no access modes, and SeaORM warns at every transaction that asks for one.
+            access_mode: self.is_postgres().then_some(AccessMode::ReadWrite),
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         };
+        let turn = self.turn.lock().await;
         let tx = self.db.begin_with_options(options).await?;
         if self.is_postgres() {
             tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({WRITE_LOCK})")).await?;
         }
-        Ok(Write { tx, sealer: &self.sealer })
+        Ok(Write { tx, sealer: &self.sealer, _turn: turn })
     }
 
     /// Whether this is PostgreSQL, which other programs may share, and not our own SQLite file.
@@ -126,6 +147,7 @@ pub struct View<'a, C> {
 pub struct Write<'a> {
     tx: DatabaseTransaction,
     sealer: &'a Sealer,
+    _turn: MutexGuard<'a, ()>,
 }
 
 impl Write<'_> {
@@ -140,16 +162,62 @@ impl Write<'_> {
     }
 }
 
-/// `postgres://user:***@host/db`: what may be shown of a database address.
-pub fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let Some((who, place)) = rest.rsplit_once('@') else { return url.to_owned() };
-    let user = who.split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}:***@{place}")
+/// What is shown of a failure to connect. A pool asks a server that refuses again and again, and in the end says
+/// only that it took too long: asked once, without a pool, the server says why. An address that cannot be read is
+/// quoted with its password.
+async fn cause(url: &str, error: DbErr) -> DbErr {
+    if let DbErr::Conn(RuntimeErr::Internal(text)) = error {
+        return DbErr::Conn(RuntimeErr::Internal(text.replace(url, &without_password(url))));
+    }
+    let DbErr::ConnectionAcquire(_) = error else { return error };
+    let Ok(options) = url.parse::<PgConnectOptions>() else { return error };
+    match timeout(WAIT / 2, PgConnection::connect_with(&options)).await {
+        Ok(Err(why)) => DbErr::Conn(RuntimeErr::SqlxError(why.into())),
+        Ok(Ok(_)) | Err(_) => error,
+    }
 }
 
-/// Ids and numbers are 32 bits wide in the database that was there before us. Larger ones name no row: the
-/// largest number stands for them and finds none.
+/// `postgres://user:***@host/db`: what may be shown of a database address.
+pub fn without_password(url: &str) -> String {
+    let (address, has_options) = url.split_once('?').map_or((url, false), |(address, _)| (address, true));
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    let options = if has_options { "?…" } else { "" };
+    match rest.rsplit_once('@') {
+        Some((who, place)) => {
+            let user = who.split(':').next().unwrap_or_default();
+            format!("{scheme}{separator}{user}:***@{place}{options}")
+        }
+        None => format!("{scheme}{separator}{rest}{options}"),
+    }
+}
+
+/// Ids are 32 bits wide in the database that was there before us. Larger ones name no row: the largest number
+/// stands for them and finds none.
 pub(crate) fn id32(id: i64) -> i32 {
     i32::try_from(id).unwrap_or(i32::MAX)
+}
+
+/// Numbers are 32 bits wide as well: the nearest one stands for what is out of range.
+pub(crate) fn clamp32(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn no_spelling_of_an_address_shows_the_password() {
+        for (url, shown) in [
+            ("postgres://bot:s3cret@db:5432/bot", "postgres://bot:***@db:5432/bot"),
+            ("postgres://bot:s3@cret:x@db/bot?sslmode=require", "postgres://bot:***@db/bot?…"),
+            ("postgres://db/bot?user=bot&password=s3cret", "postgres://db/bot?…"),
+            ("bot:s3cret@db", "bot:***@db"),
+            ("sqlite:///var/lib/muster/muster.db", "sqlite:///var/lib/muster/muster.db"),
+            ("", ""),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! Nodes: what the operator told us of them, what was last observed, and their sealed secrets.
 
 use crate::{
-    StoreError, View, Write,
-    entity::{client, node},
+    StoreError, View, Write, clamp32,
+    entity::{client, key, node},
     id32,
     seal::{Place, Sealer},
+    text::{cut, fits},
 };
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -13,8 +14,8 @@ use fleet::{
     node::{Health, Node, Policy},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    Set, sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Set, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 const TABLE: &str = "vpn_nodes";
 /// What fits into `vpn_nodes.x3ui_password` once sealed.
 const PASSWORD_BYTES: usize = 140;
+/// A page of text: more than that helps nobody.
+const TEXT_CHARACTERS: usize = 4096;
 
 /// A node with everything but its secrets.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +141,9 @@ impl<C: ConnectionTrait> View<'_, C> {
 
     /// The node of this name, compared exactly.
     pub async fn find_node_named(&self, name: &str) -> Result<Option<NodeRecord>, StoreError> {
+        if name.contains('\0') {
+            return Ok(None);
+        }
         node::Entity::find().filter(node::Column::Name.eq(name)).one(self.c).await?.map(record).transpose()
     }
 
@@ -195,7 +201,10 @@ impl Write<'_> {
     pub async fn edit_node(&self, id: NodeId, settings: &NodeSettings, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut row = node::ActiveModel { id: Set(id32(id.0)), ..Default::default() };
         fill(&mut row, settings, now)?;
-        row.update(&self.tx).await.map_err(|e| StoreError::exists(e, "node", &settings.name))?;
+        row.update(&self.tx).await.map_err(|e| match e {
+            DbErr::RecordNotUpdated => missing(id),
+            other => StoreError::exists(other, "node", &settings.name),
+        })?;
         self.revise(id).await
     }
 
@@ -213,33 +222,42 @@ impl Write<'_> {
             x3ui_totp_secret: Set(secrets.totp.as_ref().map(|s| sealed("x3ui_totp_secret", s)).transpose()?.flatten()),
             ..Default::default()
         };
-        update.update(&self.tx).await?;
+        update.update(&self.tx).await.map_err(|e| match e {
+            DbErr::RecordNotUpdated => missing(id),
+            other => other.into(),
+        })?;
         self.revise(id).await
     }
 
-    /// Deletes a node with its assignments and its ledger of clients. False if there was none.
+    /// Deletes a node with its assignments and its ledger of clients; keys that lived there live nowhere. False if
+    /// there was none.
     pub async fn delete_node(&self, id: NodeId) -> Result<bool, StoreError> {
+        key::Entity::update_many()
+            .col_expr(key::Column::NodeId, Expr::value(Option::<i32>::None))
+            .filter(key::Column::NodeId.eq(id32(id.0)))
+            .exec(&self.tx)
+            .await?;
         Ok(node::Entity::delete_by_id(id32(id.0)).exec(&self.tx).await?.rows_affected > 0)
     }
 
     /// Writes down what a look at a node found.
     pub async fn set_look(&self, id: NodeId, look: &Look, now: DateTime<Utc>) -> Result<(), StoreError> {
         let reason = match &look.health {
-            Health::Down { reason } => Some(reason.clone()),
+            Health::Down { reason } => Some(cut(reason, TEXT_CHARACTERS)),
             Health::Unknown | Health::Up => None,
         };
         let mut update = node::Entity::update_many()
             .col_expr(node::Column::HealthStatus, Expr::value(look.health.as_str()))
             .col_expr(node::Column::HealthReason, Expr::value(reason))
             .col_expr(node::Column::LastHealthCheck, Expr::value(now.naive_utc()))
-            .col_expr(node::Column::ResponseTimeMs, Expr::value(i32::try_from(look.response_ms).unwrap_or(i32::MAX)))
+            .col_expr(node::Column::ResponseTimeMs, Expr::value(clamp32(look.response_ms)))
             .filter(node::Column::Id.eq(id32(id.0)));
         if let Some(inbound) = &look.inbound {
             let text = serde_json::to_string(inbound).unwrap_or_default();
             update = update.col_expr(node::Column::InboundSeen, Expr::value(text));
         }
         if let Some(version) = &look.panel_version {
-            update = update.col_expr(node::Column::PanelVersion, Expr::value(version.as_str()));
+            update = update.col_expr(node::Column::PanelVersion, Expr::value(cut(version, 64)));
         }
         update.exec(&self.tx).await?;
         Ok(())
@@ -248,7 +266,7 @@ impl Write<'_> {
     /// Takes room for `keys` more keys in one statement: true, or false with nothing changed when that would put
     /// the node above its cap.
     pub async fn take_room(&self, id: NodeId, keys: usize) -> Result<bool, StoreError> {
-        let keys = i32::try_from(keys).unwrap_or(i32::MAX);
+        let keys = Ord::min(i64::try_from(keys).unwrap_or(i64::MAX), i32::MAX.into());
         let taken = node::Entity::update_many()
             .col_expr(node::Column::CurrentUsers, Expr::col(node::Column::CurrentUsers).add(keys))
             .filter(node::Column::Id.eq(id32(id.0)))
@@ -286,6 +304,8 @@ fn fill(row: &mut node::ActiveModel, settings: &NodeSettings, now: DateTime<Utc>
     fits("the location", settings.location.as_deref().unwrap_or_default(), 100)?;
     fits("the address", &settings.url, 255)?;
     fits("the host", settings.host.as_deref().unwrap_or_default(), 255)?;
+    fits("the description", settings.description.as_deref().unwrap_or_default(), TEXT_CHARACTERS)?;
+    fits("the TLS setting", &settings.tls, 80)?;
     row.name = Set(settings.name.clone());
     row.description = Set(settings.description.clone());
     row.location = Set(settings.location.clone());
@@ -295,11 +315,16 @@ fn fill(row: &mut node::ActiveModel, settings: &NodeSettings, now: DateTime<Utc>
     row.host = Set(settings.host.clone());
     row.inbound_id = Set(settings.chosen_inbound.map(|i| id32(i.0)));
     row.status = Set(Some(settings.policy.as_str().to_owned()));
-    row.max_users = Set(Some(id32(settings.max_users)));
-    row.priority = Set(Some(id32(settings.priority)));
-    row.weight = Set(Some(settings.weight));
+    row.max_users = Set(Some(clamp32(settings.max_users)));
+    row.priority = Set(Some(clamp32(settings.priority)));
+    // SQLite turns what is not a number into NULL, which would mean the column's default.
+    row.weight = Set(Some(if settings.weight.is_nan() { 0.0 } else { settings.weight }));
     row.updated_at = Set(Some(now));
     Ok(())
+}
+
+fn missing(id: NodeId) -> StoreError {
+    StoreError::Missing { what: "node", id: id.0 }
 }
 
 fn sealed(
@@ -311,12 +336,8 @@ fn sealed(
     if secret.expose_secret().is_empty() {
         return Ok(None);
     }
-    let failed = || StoreError::Database(sea_orm::DbErr::Custom("the operating system gave no random bytes".into()));
+    let failed = || StoreError::Database(DbErr::Custom("the operating system gave no random bytes".into()));
     sealer.seal(Place { table: TABLE, column, row }, secret).map(Some).ok_or_else(failed)
-}
-
-fn fits(what: &'static str, value: &str, most: usize) -> Result<(), StoreError> {
-    if value.len() <= most { Ok(()) } else { Err(StoreError::TooLong { what, length: value.len(), most }) }
 }
 
 /// A row as the rules see it. Missing values are the column's defaults; an unknown status is an error, for
@@ -331,10 +352,8 @@ fn record(row: node::Model) -> Result<NodeRecord, StoreError> {
         Some("unhealthy") => Health::Down { reason: row.health_reason.clone().unwrap_or_default() },
         Some(_) | None => Health::Unknown,
     };
-    let inbound = match &row.inbound_seen {
-        Some(text) => Some(serde_json::from_str::<Inbound>(text).map_err(|_| unusable("inbound_seen", text))?),
-        None => None,
-    };
+    // What an older Muster wrote in another shape is simply looked at again.
+    let inbound: Option<Inbound> = row.inbound_seen.as_deref().and_then(|text| serde_json::from_str(text).ok());
     let node = Node {
         id: NodeId(row.id.into()),
         name: row.name,

@@ -6,7 +6,10 @@ use crate::{
     migration::Migrator,
     seal::{Place, Sealer},
 };
-use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Set, sea_query::Table};
+use sea_orm::{
+    ConnectionTrait, EntityTrait, Set,
+    sea_query::{OnConflict, Table},
+};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -59,18 +62,20 @@ impl Store {
         let check = |error: sea_orm::DbErr| OpenError::Check(error.into());
         let place = Place { table: "muster_meta", column: "value", row: KEY_CHECK };
         let sealed = |sealer: &Sealer| sealer.seal(place, &SecretString::from(KEY_CHECK_TEXT));
-        if let Some(row) = meta::Entity::find_by_id(KEY_CHECK).one(&self.db).await.map_err(check)? {
-            let opened = self.sealer.open(place, &row.value);
-            return if opened.is_some_and(|text| text.expose_secret() == KEY_CHECK_TEXT) {
-                Ok(())
-            } else {
-                Err(OpenError::WrongKey)
-            };
+        let known = || meta::Entity::find_by_id(KEY_CHECK).one(&self.db);
+        let mut row = known().await.map_err(check)?;
+        if row.is_none() {
+            let value = sealed(&self.sealer).ok_or(OpenError::WrongKey)?;
+            let first = meta::ActiveModel { name: Set(KEY_CHECK.to_owned()), value: Set(value) };
+            let unless_there = OnConflict::column(meta::Column::Name).do_nothing().to_owned();
+            let insert = meta::Entity::insert(first).on_conflict(unless_there).try_insert();
+            insert.exec_without_returning(&self.db).await.map_err(check)?;
+            // Another process may have been first, with another key.
+            row = known().await.map_err(check)?;
         }
-        let value = sealed(&self.sealer).ok_or(OpenError::WrongKey)?;
-        let row = meta::ActiveModel { name: Set(KEY_CHECK.to_owned()), value: Set(value) };
-        row.insert(&self.db).await.map_err(check)?;
-        Ok(())
+        let opened = row.and_then(|row| self.sealer.open(place, &row.value));
+        let is_ours = opened.is_some_and(|text| text.expose_secret() == KEY_CHECK_TEXT);
+        if is_ours { Ok(()) } else { Err(OpenError::WrongKey) }
     }
 
     async fn has_table(&self, name: &str) -> Result<bool, StoreError> {

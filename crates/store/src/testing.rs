@@ -2,10 +2,10 @@
 
 use crate::{Store, seal::Sealer};
 use rand::TryRngCore as _;
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
 use std::env;
 
-/// A database of its own for one test; gone when it is dropped (SQLite) or with its server (PostgreSQL).
+/// A database of its own for one test; gone when it is dropped.
 #[derive(Debug)]
 pub struct TestDatabase {
     /// Where it is.
@@ -13,6 +13,15 @@ pub struct TestDatabase {
     /// `sqlite` or `postgres`, for messages.
     pub engine: &'static str,
     folder: tempfile::TempDir,
+    #[expect(dead_code, reason = "kept for what happens when it is dropped")]
+    on_server: Option<OnServer>,
+}
+
+/// A database that must be dropped.
+#[derive(Debug)]
+struct OnServer {
+    server: String,
+    name: String,
 }
 
 impl TestDatabase {
@@ -28,7 +37,7 @@ impl TestDatabase {
     pub fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite://{}", folder.path().join("test.db").display());
-        Self { url, engine: "sqlite", folder }
+        Self { url, engine: "sqlite", folder, on_server: None }
     }
 
     /// An empty PostgreSQL database, where there is a server.
@@ -38,12 +47,10 @@ impl TestDatabase {
             return None;
         };
         let name = format!("muster_test_{:016x}", rand::rngs::OsRng.try_next_u64().expect("random bytes"));
-        let admin = Database::connect(&server).await.expect("the test server");
-        admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database of its own");
-        admin.close().await.expect("closed");
-        let (head, _) = server.rsplit_once('/').expect("a database in the URL");
+        run(&server, &format!("CREATE DATABASE {name}")).await.expect("a database of its own");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Some(Self { url: format!("{head}/{name}"), engine: "postgres", folder })
+        let url = named(&server, &name);
+        Some(Self { url, engine: "postgres", folder, on_server: Some(OnServer { server, name }) })
     }
 
     /// A store on it, without tables yet.
@@ -62,4 +69,35 @@ impl TestDatabase {
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
+}
+
+impl Drop for OnServer {
+    /// On a thread of its own, for a test's runtime cannot be waited for from within.
+    fn drop(&mut self) {
+        let (server, drop) = (self.server.clone(), format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(run(&server, &drop)).map_err(std::io::Error::other)
+        });
+        if let Ok(Err(error)) = dropping.join() {
+            tracing::warn!(%error, "database {} stays on the test server", self.name);
+        }
+    }
+}
+
+async fn run(server: &str, statement: &str) -> Result<(), DbErr> {
+    let mut options = ConnectOptions::new(server);
+    options.max_connections(1).sqlx_logging(false);
+    let admin = Database::connect(options).await?;
+    admin.execute_unprepared(statement).await?;
+    admin.close().await
+}
+
+/// The server's address with another database in it.
+fn named(server: &str, database: &str) -> String {
+    let (address, options) = server.split_once('?').unwrap_or((server, ""));
+    let (scheme, rest) = address.split_once("://").expect("a scheme in MUSTER_TEST_POSTGRES");
+    let place = rest.split_once('/').map_or(rest, |(place, _)| place);
+    let options = if options.is_empty() { String::new() } else { format!("?{options}") };
+    format!("{scheme}://{place}/{database}{options}")
 }

@@ -1,6 +1,6 @@
 //! Bearer tokens of `/api/v1`. The token itself is never kept, only its SHA-256.
 
-use crate::{StoreError, View, Write, entity::token};
+use crate::{StoreError, View, Write, entity::token, text::fits};
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
@@ -51,6 +51,7 @@ pub struct TokenRecord {
 impl Write<'_> {
     /// Keeps a new token. Fails with [`StoreError::Exists`] when a token in force has the name.
     pub async fn add_token(&self, name: &str, scope: Scope, clear: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        fits("the name", name, 100)?;
         let row = token::ActiveModel {
             name: Set(name.to_owned()),
             scope: Set(scope.as_str().to_owned()),
@@ -65,6 +66,9 @@ impl Write<'_> {
 
     /// Makes the token of this name worthless. False when no token in force has it.
     pub async fn revoke_token(&self, name: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        if name.contains('\0') {
+            return Ok(false);
+        }
         let done = token::Entity::update_many()
             .col_expr(token::Column::RevokedAt, Expr::value(now))
             .filter(token::Column::Name.eq(name))

@@ -2,7 +2,9 @@
 
 use crate::{
     StoreError, View, Write,
+    batch::{padded, parts},
     entity::user::{self, Subscription},
+    text::cut,
 };
 use chrono::{DateTime, Utc};
 use fleet::id::UserId;
@@ -10,6 +12,7 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Set,
     sea_query::OnConflict,
 };
+use std::collections::BTreeMap;
 
 /// A user as everybody sees him.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,9 +70,12 @@ impl<C: ConnectionTrait> View<'_, C> {
 
     /// Those of these Telegram ids that are known, in no particular order.
     pub async fn users(&self, telegram_ids: &[i64]) -> Result<Vec<User>, StoreError> {
-        let ids = telegram_ids.iter().copied();
-        let found = user::Entity::find().filter(user::Column::TelegramId.is_in(ids)).all(self.c).await?;
-        Ok(found.into_iter().map(from_row).collect())
+        let mut users = BTreeMap::new();
+        for ids in padded(telegram_ids) {
+            let found = user::Entity::find().filter(user::Column::TelegramId.is_in(ids)).all(self.c).await?;
+            users.extend(found.into_iter().map(|row| (row.telegram_id, from_row(row))));
+        }
+        Ok(users.into_values().collect())
     }
 }
 
@@ -83,19 +89,19 @@ impl Write<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let status = if trial_until.is_some() { Subscription::Active } else { Subscription::None };
-        for chunk in users.chunks(1000) {
+        for chunk in parts(users) {
             let rows = chunk.iter().map(|(telegram_id, profile)| user::ActiveModel {
                 telegram_id: Set(*telegram_id),
-                username: Set(cut(profile.username.as_deref(), 255)),
-                first_name: Set(cut(profile.first_name.as_deref(), 255)),
-                last_name: Set(cut(profile.last_name.as_deref(), 255)),
-                language_code: Set(cut(profile.language_code.as_deref(), 10)),
+                username: Set(kept(&profile.username, 255)),
+                first_name: Set(kept(&profile.first_name, 255)),
+                last_name: Set(kept(&profile.last_name, 255)),
+                language_code: Set(kept(&profile.language_code, 10)),
                 is_active: Set(Some(true)),
                 is_blocked: Set(Some(false)),
-                created_at: Set(Some(now)),
-                updated_at: Set(Some(now)),
+                created_at: Set(Some(now.into())),
+                updated_at: Set(Some(now.into())),
                 subscription_status: Set(Some(status)),
-                valid_until: Set(trial_until),
+                valid_until: Set(trial_until.map(Into::into)),
                 ..Default::default()
             });
             user::Entity::insert_many(rows)
@@ -117,20 +123,18 @@ impl Write<'_> {
         let found = user::Entity::find().filter(user::Column::TelegramId.eq(telegram_id)).one(&self.tx).await?;
         let Some(row) = found else { return Ok(None) };
         let mut row = row.into_active_model();
-        let told = |value: &Option<String>, most| value.is_some().then(|| cut(value.as_deref(), most));
-        if let Some(value) = told(&profile.username, 255) {
-            row.username = Set(value);
+        let told = [
+            (&mut row.username, &profile.username, 255),
+            (&mut row.first_name, &profile.first_name, 255),
+            (&mut row.last_name, &profile.last_name, 255),
+            (&mut row.language_code, &profile.language_code, 10),
+        ];
+        for (column, value, most) in told {
+            if value.is_some() {
+                *column = Set(kept(value, most));
+            }
         }
-        if let Some(value) = told(&profile.first_name, 255) {
-            row.first_name = Set(value);
-        }
-        if let Some(value) = told(&profile.last_name, 255) {
-            row.last_name = Set(value);
-        }
-        if let Some(value) = told(&profile.language_code, 10) {
-            row.language_code = Set(value);
-        }
-        row.updated_at = Set(Some(now));
+        row.updated_at = Set(Some(now.into()));
         Ok(Some(from_row(row.update(&self.tx).await?)))
     }
 }
@@ -152,13 +156,11 @@ pub(crate) fn from_row(row: user::Model) -> User {
         is_active: row.is_active.unwrap_or(true),
         is_blocked: row.is_blocked.unwrap_or(false),
         subscription_status,
-        valid_until: row.valid_until,
-        created_at: row.created_at,
+        valid_until: row.valid_until.map(Into::into),
+        created_at: row.created_at.map(Into::into),
     }
 }
 
-/// What people call themselves is not worth a refusal: it is cut to its column, and rid of the NUL that
-/// PostgreSQL cannot keep.
-fn cut(value: Option<&str>, most: usize) -> Option<String> {
-    value.map(|text| text.chars().filter(|c| *c != '\0').take(most).collect())
+fn kept(value: &Option<String>, most: usize) -> Option<String> {
+    value.as_deref().map(|text| cut(text, most))
 }

@@ -1,5 +1,6 @@
 //! `vpn_keys`: what users hold; `muster_*` columns are ours, the rest may be read by other programs.
 
+use super::moment::Moment;
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -17,9 +18,9 @@ pub struct Model {
     pub xui_email: String,
     pub xui_client_id: Option<String>,
     pub xui_inbound_id: Option<i32>,
-    pub created_at: Option<DateTimeUtc>,
-    pub updated_at: Option<DateTimeUtc>,
-    pub expires_at: Option<DateTimeUtc>,
+    pub created_at: Option<Moment>,
+    pub updated_at: Option<Moment>,
+    pub expires_at: Option<Moment>,
     pub muster_state: Option<String>,
     pub muster_sub_id: Option<String>,
 }

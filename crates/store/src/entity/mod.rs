@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod event;
 pub(crate) mod key;
 pub(crate) mod meta;
+pub(crate) mod moment;
 pub(crate) mod node;
 pub(crate) mod token;
 pub(crate) mod user;

@@ -1,5 +1,6 @@
 //! `users`: Telegram accounts, shared with the bot's other programs.
 
+use super::moment::Moment;
 use sea_orm::entity::prelude::*;
 
 /// The enum type `user_subscription_status` of the existing database.
@@ -28,10 +29,10 @@ pub struct Model {
     pub language_code: Option<String>,
     pub is_active: Option<bool>,
     pub is_blocked: Option<bool>,
-    pub created_at: Option<DateTimeUtc>,
-    pub updated_at: Option<DateTimeUtc>,
+    pub created_at: Option<Moment>,
+    pub updated_at: Option<Moment>,
     pub subscription_status: Option<Subscription>,
-    pub valid_until: Option<DateTimeUtc>,
+    pub valid_until: Option<Moment>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -15,6 +15,11 @@ impl MigrationName for Migration {
 const OURS: [&str; 6] =
     ["user_node_assignments", "muster_clients", "muster_tokens", "muster_events", "vpn_nodes", "muster_meta"];
 const KEY_COLUMNS: [&str; 2] = ["muster_state", "muster_sub_id"];
+const KEY_INDEXES: [(&str, &str); 3] = [
+    ("ix_muster_vpn_keys_user", "user_id"),
+    ("ix_muster_vpn_keys_node", "node_id"),
+    ("ix_muster_vpn_keys_state", "muster_state"),
+];
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
@@ -36,7 +41,9 @@ impl MigrationTrait for Migration {
             let table = Table::alter().table("vpn_keys").add_column(string_len_null(column, 64)).take();
             m.alter_table(table).await?;
         }
-        index(m, "ix_muster_vpn_keys_user", "vpn_keys", &["user_id"]).await?;
+        for (name, column) in KEY_INDEXES {
+            index(m, name, "vpn_keys", &[column]).await?;
+        }
         nodes(m).await?;
         assignments(m).await?;
         clients(m).await?;
@@ -254,7 +261,8 @@ async fn clients(m: &SchemaManager<'_>) -> Result<(), DbErr> {
             .take(),
     )
     .await?;
-    index(m, "ix_muster_clients_dirty", TABLE, &["node_id", "dirty"]).await?;
+    index(m, "ix_muster_clients_node", TABLE, &["node_id"]).await?;
+    index(m, "ix_muster_clients_dirty", TABLE, &["dirty", "node_id"]).await?;
     m.create_index(
         Index::create().name("ux_muster_clients_key_node").table(TABLE).col("key_id").col("node_id").unique().take(),
     )
@@ -308,7 +316,9 @@ async fn leave_keys(m: &SchemaManager<'_>) -> Result<(), DbErr> {
         .and_where(Expr::col("muster_state").is_not_null())
         .take();
     m.execute(rootless).await?;
-    m.drop_index(Index::drop().name("ix_muster_vpn_keys_user").table("vpn_keys").to_owned()).await?;
+    for (name, _) in KEY_INDEXES {
+        m.drop_index(Index::drop().name(name).table("vpn_keys").to_owned()).await?;
+    }
     for column in KEY_COLUMNS {
         m.alter_table(Table::alter().table("vpn_keys").drop_column(column).take()).await?;
     }
