@@ -181,17 +181,7 @@ impl Write<'_> {
                 ..Default::default()
             });
             assignment::Entity::insert_many(homes).exec_without_returning(&self.tx).await?;
-            let lines = chunk.iter().map(|a| client::ActiveModel {
-                node_id: Set(id32(a.node.0)),
-                inbound_id: Set(id32(a.inbound.0)),
-                key_id: Set(id32(a.key.0)),
-                name: Set(a.identity.name.as_str().to_owned()),
-                uuid: Set(a.identity.uuid.hyphenated().to_string()),
-                sub_id: Set(a.identity.sub_id.clone()),
-                dirty: Set(true),
-                generation: Set(0),
-                ..Default::default()
-            });
+            let lines = chunk.iter().map(|a| line_of(a.node, a.inbound, a.key, &a.identity));
             let back_home = OnConflict::columns([client::Column::KeyId, client::Column::NodeId])
                 .value(client::Column::Dirty, true)
                 .value(client::Column::Generation, Expr::col((client::Entity, client::Column::Generation)).add(1))
@@ -393,6 +383,22 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// Clients of ours were seen on this node that the ledger has forgotten, since they were once seen gone: they
+    /// are to be removed again.
+    pub async fn remember(
+        &self,
+        node: NodeId,
+        inbound: InboundId,
+        clients: &[(KeyId, Identity)],
+    ) -> Result<(), StoreError> {
+        for chunk in parts(clients) {
+            let lines = chunk.iter().map(|(key, identity)| line_of(node, inbound, *key, identity));
+            let known = OnConflict::columns([client::Column::KeyId, client::Column::NodeId]).do_nothing().to_owned();
+            client::Entity::insert_many(lines).on_conflict(known).exec_without_returning(&self.tx).await?;
+        }
+        self.recount(id32(node.0)).await
+    }
+
     /// These clients must be said to the panel again (it lost or changed them).
     pub async fn set_unsettled(&self, lines: &[Version]) -> Result<(), StoreError> {
         for chunk in padded(lines) {
@@ -403,6 +409,20 @@ impl Write<'_> {
                 .await?;
         }
         Ok(())
+    }
+}
+
+fn line_of(node: NodeId, inbound: InboundId, key: KeyId, identity: &Identity) -> client::ActiveModel {
+    client::ActiveModel {
+        node_id: Set(id32(node.0)),
+        inbound_id: Set(id32(inbound.0)),
+        key_id: Set(id32(key.0)),
+        name: Set(identity.name.as_str().to_owned()),
+        uuid: Set(identity.uuid.hyphenated().to_string()),
+        sub_id: Set(identity.sub_id.clone()),
+        dirty: Set(true),
+        generation: Set(0),
+        ..Default::default()
     }
 }
 

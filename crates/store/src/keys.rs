@@ -113,6 +113,19 @@ impl<C: ConnectionTrait> View<'_, C> {
         Ok(keys)
     }
 
+    /// Which of these names are of keys of ours, in force or ended: (key, identity).
+    pub async fn keys_named(&self, names: &[ClientName]) -> Result<Vec<(KeyId, Identity)>, StoreError> {
+        let names: Vec<&str> = names.iter().map(ClientName::as_str).collect();
+        let mut found = Vec::new();
+        for names in padded(&names) {
+            let named = key::Column::XuiEmail.is_in(names).and(key::Column::MusterState.is_not_null());
+            for row in key::Entity::find().filter(named).all(self.c).await? {
+                found.push((KeyId(row.id.into()), identity(&row)?));
+            }
+        }
+        Ok(found)
+    }
+
     async fn keys_where(&self, which: SimpleExpr) -> Result<Vec<KeyRecord>, StoreError> {
         let in_force = Condition::any().add(lower_status().eq("active")).add(key::Column::MusterState.eq("pending"));
         let rows =
@@ -241,13 +254,7 @@ fn record(row: key::Model) -> Result<KeyRecord, StoreError> {
         Some("active") => KeyState::Active,
         Some(other) => return Err(unusable("muster_state", other)),
     };
-    let identity = if state == KeyState::Foreign {
-        None
-    } else {
-        let uuid = Uuid::parse_str(&row.uuid).map_err(|_| unusable("uuid", &row.uuid))?;
-        let sub_id = row.muster_sub_id.clone().unwrap_or_default();
-        Some(Identity { name: ClientName::from_stored(row.xui_email.clone()), uuid, sub_id })
-    };
+    let identity = if state == KeyState::Foreign { None } else { Some(identity(&row)?) };
     Ok(KeyRecord {
         id: KeyId(row.id.into()),
         user: UserId(row.user_id.into()),
@@ -257,5 +264,14 @@ fn record(row: key::Model) -> Result<KeyRecord, StoreError> {
         link: row.vless_url,
         state,
         created_at: row.created_at.map(Into::into),
+    })
+}
+
+fn identity(row: &key::Model) -> Result<Identity, StoreError> {
+    let unusable = |_| StoreError::Row { table: TABLE, column: "uuid", row: row.id.into(), value: row.uuid.clone() };
+    Ok(Identity {
+        name: ClientName::from_stored(row.xui_email.clone()),
+        uuid: Uuid::parse_str(&row.uuid).map_err(unusable)?,
+        sub_id: row.muster_sub_id.clone().unwrap_or_default(),
     })
 }

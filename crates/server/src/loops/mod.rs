@@ -78,6 +78,7 @@ impl Loops {
             waiters: self.waiters.clone(),
             pokes: self.pokes.clone(),
             clock: self.clock.clone(),
+            held: BTreeMap::new(),
         };
         tasks.spawn(drive(roster, self.pokes.0.roster.clone(), stop.clone()));
         tasks.spawn(drive(place, self.pokes.0.place.clone(), stop.clone()));

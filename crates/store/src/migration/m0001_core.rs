@@ -15,10 +15,11 @@ impl MigrationName for Migration {
 const OURS: [&str; 6] =
     ["user_node_assignments", "muster_clients", "muster_tokens", "muster_events", "vpn_nodes", "muster_meta"];
 const KEY_COLUMNS: [&str; 2] = ["muster_state", "muster_sub_id"];
-const KEY_INDEXES: [(&str, &str); 3] = [
+const KEY_INDEXES: [(&str, &str); 4] = [
     ("ix_muster_vpn_keys_user", "user_id"),
     ("ix_muster_vpn_keys_node", "node_id"),
     ("ix_muster_vpn_keys_state", "muster_state"),
+    ("ix_muster_vpn_keys_email", "xui_email"),
 ];
 
 #[async_trait::async_trait]

@@ -3,11 +3,11 @@
 use super::{Sync, SyncError, client};
 use crate::links;
 use fleet::{
-    client::credential,
+    client::{ObservedClient, credential},
     inbound::{Inbound, choose_inbound},
     key::ClientName,
     node::Health,
-    sync::{Desired, Drift, Observed, Step, diff},
+    sync::{Desired, Drift, Observed, Step, diff, is_ours},
 };
 use panel::XrayState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,9 +90,11 @@ impl Sync {
     async fn repair(&mut self, node: &NodeRecord, inbound: &Inbound) -> Result<(), SyncError> {
         // Listed after the ledger was read: whatever the ledger gained meanwhile is the next pass's, and nothing
         // that the ledger does not name is touched.
-        let rows = self.store.read().clients_on(self.node, false).await?;
-        let rows: BTreeMap<ClientName, ClientRow> = rows.into_iter().map(|r| (r.identity.name.clone(), r)).collect();
+        let mut rows = self.ledger().await?;
         let observation = self.panel.observe(inbound.id).await?;
+        if self.recognise(inbound, &rows, &observation.clients).await? {
+            rows = self.ledger().await?;
+        }
         let observed = Observed { clients: observation.clients, complete: observation.complete };
         let now = (self.clock)();
         let difference = diff(&desired(&rows, inbound.flow()), &inbound.protocol, &observed, now.timestamp_millis());
@@ -112,6 +114,33 @@ impl Sync {
         }
         self.remove(inbound, &remove).await?;
         self.ensure(inbound, &ensure).await
+    }
+
+    async fn ledger(&self) -> Result<BTreeMap<ClientName, ClientRow>, SyncError> {
+        let rows = self.store.read().clients_on(self.node, false).await?;
+        Ok(rows.into_iter().map(|r| (r.identity.name.clone(), r)).collect())
+    }
+
+    /// Clients of ours that were gone and are back, as after the restoration of an old backup: they go into the
+    /// ledger again, so that they are removed and nobody gets in by a key that was revoked. True if there were any.
+    async fn recognise(
+        &self,
+        inbound: &Inbound,
+        rows: &BTreeMap<ClientName, ClientRow>,
+        seen: &[ObservedClient],
+    ) -> Result<bool, SyncError> {
+        let unknown: BTreeMap<&ClientName, &ObservedClient> =
+            seen.iter().map(|c| (&c.name, c)).filter(|(name, _)| !rows.contains_key(name)).collect();
+        let names: Vec<ClientName> = unknown.keys().copied().cloned().collect();
+        let mut ours = self.store.read().keys_named(&names).await?;
+        ours.retain(|(_, identity)| is_ours(unknown[&identity.name], identity, &inbound.protocol));
+        if ours.is_empty() {
+            return Ok(false);
+        }
+        let tx = self.store.write().await?;
+        tx.remember(self.node, inbound.id, &ours).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// What somebody else changed on the panel is written down as events: for lines that had been confirmed.

@@ -1,0 +1,302 @@
+//! A running Muster on a database of its own, simulated panels beside it, and a clock the test moves.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use muster::{app::App, config::Config, ops::tokens, serve::serve};
+use panel_sim::{Generation, Held, Setup, Sim};
+use rand::{SeedableRng as _, rngs::StdRng};
+use reqwest::{Client, Method};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use store::{Store, testing::TestDatabase, tokens::Scope};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes on a busy machine; reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The machine's clock and what the test added to it.
+#[derive(Clone, Default)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    #[expect(clippy::disallowed_methods, reason = "a test's clock starts from the machine's")]
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + TimeDelta::milliseconds(self.0.load(SeqCst))
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), SeqCst);
+    }
+}
+
+/// One Muster and its panels.
+pub(crate) struct World {
+    pub(crate) db: TestDatabase,
+    pub(crate) store: Store,
+    pub(crate) clock: TestClock,
+    pub(crate) sims: BTreeMap<String, Sim>,
+    pub(crate) http: Client,
+    pub(crate) config: Config,
+    pub(crate) token: String,
+    url: String,
+    running: Option<(CancellationToken, JoinHandle<std::io::Result<()>>)>,
+}
+
+/// A client that trusts nobody: nothing here speaks TLS, but reqwest wants its provider.
+pub(crate) fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().tls_certs_only([]).pool_max_idle_per_host(1200).build().unwrap()
+}
+
+/// Settings for tests: short waits, the order of things as in production.
+pub(crate) fn quick() -> Config {
+    let mut config = Config::default();
+    config.panels.connect_timeout = Duration::from_millis(500);
+    config.panels.read_timeout = Duration::from_secs(2);
+    config.panels.write_timeout = Duration::from_secs(4);
+    config.panels.issue_wait = Duration::from_secs(15);
+    config.sync.retry_interval = Duration::from_millis(100);
+    config.sync.poll = Duration::from_millis(50);
+    config
+}
+
+/// Tells a story on every database with panels of every generation.
+pub(crate) async fn everywhere(story: impl AsyncFn(&mut World, Generation)) {
+    for generation in [Generation::Two, Generation::Three] {
+        for db in TestDatabase::all().await {
+            eprintln!("{generation:?} on {}", db.engine);
+            let mut world = World::start(db, quick()).await;
+            story(&mut world, generation).await;
+            world.stop().await;
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn start(db: TestDatabase, config: Config) -> Self {
+        let store = db.store().await;
+        let clock = TestClock::default();
+        let mut chance = StdRng::seed_from_u64(1);
+        let token = tokens::create(&store, "stories", Scope::Admin, &mut chance, clock.now()).await.unwrap();
+        let token = token.expose_secret().to_owned();
+        let http = client();
+        let sims = BTreeMap::new();
+        let mut world = Self { db, store, clock, sims, http, config, token, url: String::new(), running: None };
+        world.go().await;
+        world
+    }
+
+    /// Starts the program (again): nothing is remembered but what the database holds.
+    pub(crate) async fn go(&mut self) {
+        let clock = self.clock.clone();
+        let chance = StdRng::seed_from_u64(u64::try_from(self.clock.now().timestamp_micros()).unwrap());
+        let app = App::new(self.config.clone(), self.store.clone(), chance, Arc::new(move || clock.now()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.url = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        self.running = Some((stop.clone(), tokio::spawn(serve(app, listener, stop))));
+    }
+
+    pub(crate) async fn stop(&mut self) {
+        if let Some((stop, server)) = self.running.take() {
+            stop.cancel();
+            server.await.unwrap().unwrap();
+        }
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.go().await;
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.sims.values().for_each(|sim| sim.advance(by));
+    }
+
+    /// A panel with one VLESS/REALITY inbound, and its node.
+    pub(crate) async fn node(&mut self, name: &str, generation: Generation, max_users: i64) {
+        let setup = Setup { seed: u64::from(name.as_bytes()[0]), ..Setup::default() };
+        let sim = Sim::start(generation, setup).await.unwrap();
+        sim.add_inbound(&reality(443));
+        self.join(name, sim, json!({"max_users": max_users})).await;
+    }
+
+    /// Makes a panel a node; `with` overrides what the operator says of it.
+    pub(crate) async fn join(&mut self, name: &str, sim: Sim, with: Value) {
+        let mut body = json!({"name": name, "url": sim.url(), "allow_http": true});
+        match sim.create_token("muster") {
+            Some(token) => body["token"] = json!(token),
+            None => {
+                body["username"] = json!(sim.setup().username);
+                body["password"] = json!(sim.setup().password);
+            }
+        }
+        body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+        let (status, answer) = self.api(Method::POST, "nodes", Some(body)).await;
+        assert_eq!(status, 201, "{answer}");
+        self.sims.insert(name.to_owned(), sim);
+    }
+
+    pub(crate) fn sim(&self, node: &str) -> &Sim {
+        &self.sims[node]
+    }
+
+    /// The clients on a node's first inbound.
+    pub(crate) fn clients(&self, node: &str) -> Vec<Held> {
+        self.sim(node).clients(1)
+    }
+
+    /// A call of `/api/v1`.
+    pub(crate) async fn api(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let mut call = self.http.request(method, format!("{}/api/v1/{path}", self.url)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            call = call.json(&body);
+        }
+        let answer = call.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A call of the bot, whose body counts only when the status is 200.
+    pub(crate) async fn bot(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        bot(&self.http, &self.url, method, path, body).await
+    }
+
+    pub(crate) async fn full_cycle(&self, telegram_id: i64) -> Value {
+        let body = json!({"telegram_id": telegram_id, "user_data": {"first_name": "Ann", "language_code": "en"}});
+        let (status, answer) = self.bot(Method::POST, "full-cycle", Some(body)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// The user's key, which must be had: (id, link).
+    pub(crate) async fn key(&self, telegram_id: i64) -> (i64, String) {
+        let answer = self.full_cycle(telegram_id).await;
+        assert_eq!(answer["success"], true, "{answer}");
+        let key = &answer["final_data"]["vpn_key"];
+        (key["id"].as_i64().unwrap(), key["vless_url"].as_str().unwrap().to_owned())
+    }
+
+    /// The "refresh my key" button.
+    pub(crate) async fn refresh(&self, telegram_id: i64) -> Value {
+        let body = json!({"telegram_id": telegram_id, "force_new": true});
+        let (status, answer) = self.bot(Method::POST, "update-vpn-key", Some(body)).await;
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    /// Where to call, for many callers at once.
+    pub(crate) fn address(&self) -> (Client, String) {
+        (self.http.clone(), self.url.clone())
+    }
+
+    /// Waits for something to become true.
+    pub(crate) async fn until(&self, what: &str, is: impl AsyncFn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is(self).await {
+            assert!(Instant::now() < deadline, "it never came true on {}: {what}", self.db.engine);
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until no panel has anything to hear and no key waits for a home.
+    pub(crate) async fn settle(&self) {
+        self.until("everything is settled", async |world: &Self| {
+            let read = world.store.read();
+            read.unsettled_nodes().await.unwrap().is_empty() && read.pending_keys().await.unwrap().is_empty()
+        })
+        .await;
+    }
+
+    /// The end of every story: settled, every key in force on the one panel it names, nothing else of ours anywhere
+    /// (on panels that can be asked), and a fresh start with full passes over all panels changes nothing.
+    pub(crate) async fn rest(&mut self) {
+        self.settle().await;
+        self.check_homes().await;
+        let held = self.everything();
+        let writes: Vec<u64> = self.sims.values().map(Sim::writes).collect();
+        let began = self.clock.now();
+        self.restart().await;
+        self.until("every node was looked at", async |world: &Self| {
+            let nodes = world.store.read().nodes().await.unwrap();
+            nodes.iter().all(|n| n.checked_at.is_some_and(|at| at > began) || world.sim(&n.node.name).is_dark())
+        })
+        .await;
+        self.settle().await;
+        assert_eq!(self.everything(), held, "another pass changed something on {}", self.db.engine);
+        assert_eq!(self.sims.values().map(Sim::writes).collect::<Vec<_>>(), writes, "another pass wrote something");
+    }
+
+    /// Every key in force is a client of its UUID on its node, and on no other node that can be asked.
+    pub(crate) async fn check_homes(&self) {
+        let nodes = self.store.read().nodes().await.unwrap();
+        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for node in &nodes {
+            let keys = self.store.read().keys_on(node.node.id).await.unwrap();
+            let names = keys.into_iter().map(|key| key.identity.unwrap().name.to_string());
+            let here = wanted.entry(node.node.name.clone()).or_default();
+            here.extend(names);
+            assert_eq!(node.node.current_users, i64::try_from(here.len()).unwrap(), "count of {}", node.node.name);
+        }
+        for (node, wanted) in wanted.iter().filter(|(node, _)| !self.sim(node).is_dark()) {
+            let sim = self.sim(node);
+            let held: Vec<Held> = sim.inbound_ids().into_iter().flat_map(|id| sim.clients(id)).collect();
+            let ours: Vec<String> = held.iter().map(|c| c.email.clone()).filter(|name| is_ours(name)).collect();
+            assert_eq!(ours.iter().cloned().collect::<BTreeSet<_>>(), *wanted, "{node} on {}", self.db.engine);
+            assert_eq!(ours.len(), wanted.len(), "a client twice on {node}");
+        }
+    }
+
+    fn everything(&self) -> BTreeMap<String, Vec<Held>> {
+        let all = |sim: &Sim| sim.inbound_ids().into_iter().flat_map(|id| sim.clients(id)).collect();
+        self.sims.iter().map(|(name, sim)| (name.clone(), all(sim))).collect()
+    }
+}
+
+/// A call of the bot.
+pub(crate) async fn bot(http: &Client, url: &str, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    let mut call = http.request(method, format!("{url}/api/v1/integration/{path}"));
+    if let Some(body) = body {
+        call = call.json(&body);
+    }
+    let answer = call.send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// `m<user>-<key>-<digits>`, as [`fleet::key::ClientName::of`] makes them.
+pub(crate) fn is_ours(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    parts.len() == 3 && parts[0].starts_with('m') && parts[0][1..].bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The body of `inbounds/add` for VLESS over REALITY.
+pub(crate) fn reality(port: u16) -> Value {
+    let settings = json!({"clients": [], "decryption": "none", "encryption": "none"});
+    let stream = json!({
+        "network": "tcp", "security": "reality", "tcpSettings": {"header": {"type": "none"}},
+        "realitySettings": {
+            "show": false, "target": "example.com:443", "serverNames": ["example.com"], "privateKey": "cHJpdmF0ZQ",
+            "shortIds": ["0a1b"],
+            "settings": {"publicKey": "cHVibGlj", "fingerprint": "chrome", "serverName": "", "spiderX": "/"},
+        },
+    });
+    json!({
+        "up": 0, "down": 0, "total": 0, "remark": "main", "enable": true, "expiryTime": 0, "listen": "", "port": port,
+        "protocol": "vless", "settings": settings.to_string(), "streamSettings": stream.to_string(),
+        "sniffing": json!({"enabled": false}).to_string(),
+    })
+}
