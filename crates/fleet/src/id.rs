@@ -35,6 +35,10 @@ id!(
     AssignmentId
 );
 id!(
+    /// A job: moves that were asked for, or made necessary, together (`muster_jobs.id`).
+    JobId
+);
+id!(
     /// An inbound of one panel, as that panel numbers it. Means nothing without its node.
     InboundId
 );

@@ -179,6 +179,9 @@ pub enum Unusable {
     /// REALITY without a server name or without a public key: no link could connect.
     #[error("its REALITY settings lack a {0}")]
     Reality(&'static str),
+    /// VMess links have no place for what REALITY needs.
+    #[error("a VMess link cannot say what REALITY needs")]
+    VmessReality,
 }
 
 impl Inbound {
@@ -195,6 +198,9 @@ impl Inbound {
             return Err(Unusable::Transport(network.clone()));
         }
         if let Security::Reality { server_names, public_key, .. } = &self.security {
+            if self.protocol == Protocol::Vmess {
+                return Err(Unusable::VmessReality);
+            }
             if server_names.iter().all(String::is_empty) {
                 return Err(Unusable::Reality("server name"));
             }

@@ -1,6 +1,9 @@
 //! A node as the rules see it: the operator's wish, what was last observed, and how full it is.
 
-use crate::id::{InboundId, NodeId};
+use crate::{
+    health::State,
+    id::{InboundId, NodeId},
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -38,15 +41,22 @@ impl fmt::Display for Policy {
     }
 }
 
-/// What we hold to be true of a node. Concluded from observations, never set by hand.
+/// What placing keys has to know of a node's health. Concluded from what was read ([`crate::health`]), never set by
+/// hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Health {
-    /// Never observed since it was added or since the program started.
+    /// Never looked at since it was added.
     Unknown,
-    /// The last observation succeeded and xray was running.
+    /// It serves its users, and more may come.
     Up,
-    /// The last observation failed, or xray was not running.
+    /// It takes nobody new, and nobody is moved off it: suspect, degraded, misconfigured, on probation, or its panel
+    /// did not do what it was asked a moment ago.
+    Doubtful {
+        /// For people: which of these, and why.
+        reason: String,
+    },
+    /// It does not serve its users.
     Down {
         /// For people: what failed, in which layer.
         reason: String,
@@ -54,9 +64,18 @@ pub enum Health {
 }
 
 impl Health {
-    /// Whether the node may be given new keys.
-    pub fn is_up(&self) -> bool {
-        matches!(self, Self::Up)
+    /// What placing makes of a health, and of trouble that its panel made with writes since.
+    pub fn of(state: &State, trouble: Option<&str>) -> Self {
+        match (state, trouble) {
+            (State::Unknown, None) => Self::Unknown,
+            (State::Up { .. }, None) => Self::Up,
+            (State::Unknown | State::Up { .. }, Some(trouble)) => Self::Doubtful { reason: trouble.to_owned() },
+            (State::Down { why, .. }, _) => Self::Down { reason: why.clone() },
+            (
+                State::Suspect { .. } | State::Degraded { .. } | State::Misconfigured { .. } | State::Probation { .. },
+                _,
+            ) => Self::Doubtful { reason: state.to_string() },
+        }
     }
 
     /// The word that `vpn_nodes.health_status` holds: `healthy`, `unhealthy` or `unknown`.
@@ -64,8 +83,13 @@ impl Health {
         match self {
             Self::Unknown => "unknown",
             Self::Up => "healthy",
-            Self::Down { .. } => "unhealthy",
+            Self::Doubtful { .. } | Self::Down { .. } => "unhealthy",
         }
+    }
+
+    /// Whether the node may be given new keys.
+    pub fn is_up(&self) -> bool {
+        matches!(self, Self::Up)
     }
 }
 

@@ -8,11 +8,12 @@ mod reason;
 mod whole;
 
 pub use reason::{NoRoom, NoRoomKind, Reason, Refusal, Verdict};
-pub use whole::{Held, Home, Key, Move, Placed, place};
+pub use whole::{Held, Home, Key, Move, Placed, Waiting, place, place_within};
 
 use crate::{
     id::NodeId,
     node::{Health, Node, Policy},
+    settle::Cause,
 };
 use std::collections::BTreeSet;
 
@@ -61,12 +62,27 @@ pub fn may_keep(node: &Node, confirmed: bool) -> Result<(), Vec<Reason>> {
     }
     match &node.health {
         Health::Up | Health::Unknown => {}
+        Health::Doubtful { reason } => reasons.push(Reason::Doubtful { why: reason.clone() }),
         Health::Down { reason } => reasons.push(Reason::Down { why: reason.clone() }),
     }
     if node.inbound.is_none() && node.health.is_up() {
         reasons.push(Reason::NoInbound);
     }
     if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+}
+
+/// Why the keys that live on a node, confirmed there, are to leave it; `None`: they stay, however the node is doing.
+///
+/// A node that is down serves nobody; one in maintenance is being emptied (and its users are cut off by nothing, so
+/// they come after those of a dead one). While a mass failure is suspected (`held`, [`crate::health::guard`]) nobody
+/// leaves a node because it is down: the likelier culprit is our own line.
+pub fn must_leave(node: &Node, held: bool) -> Option<Cause> {
+    match (&node.health, node.policy) {
+        (Health::Down { .. }, _) if !held => Some(Cause::Failover),
+        (Health::Unknown | Health::Up | Health::Doubtful { .. }, Policy::Maintenance) => Some(Cause::Drain),
+        (Health::Down { .. }, _)
+        | (Health::Unknown | Health::Up | Health::Doubtful { .. }, Policy::Active | Policy::Inactive) => None,
+    }
 }
 
 /// The node's load after taking one more key: `(users + 1) / cap / ((priority / 100) * weight)`. Smaller is better.
@@ -133,6 +149,7 @@ fn against(node: &Node, wants: &Wants, location: Option<&Location>, mut tell: im
         (node.policy != Policy::Active, &|| Reason::Policy { policy: node.policy }),
         (!node.health.is_up(), &|| match &node.health {
             Health::Down { reason } => Reason::Down { why: reason.clone() },
+            Health::Doubtful { reason } => Reason::Doubtful { why: reason.clone() },
             Health::Unknown | Health::Up => Reason::NotObserved,
         }),
         (node.inbound.is_none(), &|| Reason::NoInbound),
@@ -149,7 +166,15 @@ fn against(node: &Node, wants: &Wants, location: Option<&Location>, mut tell: im
 }
 
 fn stands_in(node: &Node, location: &Location) -> bool {
-    node.location.as_ref().is_some_and(|place| place.to_lowercase() == location.name.to_lowercase())
+    let Some(place) = &node.location else { return false };
+    // `choose` compares thousands of them: nothing is allocated.
+    fn lower(name: &str) -> impl Iterator<Item = char> {
+        name.chars().flat_map(char::to_lowercase)
+    }
+    if place.is_ascii() && location.name.is_ascii() {
+        return place.eq_ignore_ascii_case(&location.name);
+    }
+    lower(place).eq(lower(&location.name))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of users stay far below 2^52")]

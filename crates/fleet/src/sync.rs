@@ -94,7 +94,14 @@ pub fn diff(desired: &Desired, protocol: &Protocol, observed: &Observed, now_ms:
         }
     }
     for (name, client) in &desired.clients {
-        ensure(&mut difference, name, client, protocol, seen.get(name), now_ms);
+        if let Some(seen) = seen.get(name) {
+            ensure(&mut difference, client, protocol, seen, now_ms);
+            continue;
+        }
+        if observed.complete {
+            difference.drift.push(Drift::Missing(name.clone()));
+        }
+        difference.steps.push(Step::Ensure(client.clone()));
     }
     if strangers > 0 {
         difference.drift.push(Drift::Strangers { count: strangers });
@@ -115,35 +122,28 @@ fn retire(
         Some(seen) if seen.iter().all(|c| is_ours(c, identity, protocol)) => {
             difference.steps.push(Step::Remove(identity.clone()));
         }
-        Some(_) => {
-            // Ours is not there, for a name stands for one client: what is there is somebody else's.
+        Some(seen) => {
+            // What is there is somebody else's. Should the name be there twice, ours may be one of them.
             difference.drift.push(Drift::Conflict { name: identity.name.clone() });
-            if complete {
+            if complete && !seen.iter().any(|c| is_ours(c, identity, protocol)) {
                 difference.gone.push(identity.name.clone());
             }
         }
     }
 }
 
-fn ensure(
-    difference: &mut Difference,
-    name: &ClientName,
-    client: &Client,
-    protocol: &Protocol,
-    seen: Option<&Vec<&ObservedClient>>,
-    now_ms: i64,
-) {
-    let Some(seen) = seen else {
-        difference.drift.push(Drift::Missing(name.clone()));
-        difference.steps.push(Step::Ensure(client.clone()));
-        return;
-    };
+fn ensure(difference: &mut Difference, client: &Client, protocol: &Protocol, seen: &[&ObservedClient], now_ms: i64) {
+    let name = &client.identity.name;
     if !seen.iter().all(|c| is_ours(c, &client.identity, protocol)) {
         difference.drift.push(Drift::Conflict { name: name.clone() });
         return;
     }
-    let mut fields: Vec<&'static str> = seen.iter().flat_map(|c| changed(c, client, protocol, now_ms)).collect();
-    fields.dedup();
+    let mut fields: Vec<&'static str> = Vec::new();
+    for field in seen.iter().flat_map(|c| changed(c, client, protocol, now_ms)) {
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
     if fields.is_empty() {
         difference.settled.push(name.clone());
     } else {
@@ -152,8 +152,9 @@ fn ensure(
     }
 }
 
-/// Either will do: a panel's operator may have changed the other.
-fn is_ours(observed: &ObservedClient, identity: &Identity, protocol: &Protocol) -> bool {
+/// Whether a client seen under the name of an identity of ours is that: credential or subscription id will do, for a
+/// panel's operator may have changed the other, or a credential's case.
+pub fn is_ours(observed: &ObservedClient, identity: &Identity, protocol: &Protocol) -> bool {
     observed.credential.eq_ignore_ascii_case(&credential(protocol, identity.uuid))
         || (!identity.sub_id.is_empty() && observed.sub_id == identity.sub_id)
 }
@@ -162,7 +163,7 @@ fn changed(observed: &ObservedClient, client: &Client, protocol: &Protocol, now_
     let ran_out = (1..=now_ms).contains(&client.expires_at_ms);
     let disabled_as_due = ran_out && client.enabled && !observed.enabled;
     let differs = [
-        (!observed.credential.eq_ignore_ascii_case(&credential(protocol, client.identity.uuid)), "credential"),
+        (!is_credential(&observed.credential, client, protocol), "credential"),
         (observed.sub_id != client.identity.sub_id, "sub_id"),
         (observed.flow != client.flow, "flow"),
         (observed.enabled != client.enabled && !disabled_as_due, "enabled"),
@@ -170,4 +171,14 @@ fn changed(observed: &ObservedClient, client: &Client, protocol: &Protocol, now_
         (observed.traffic_limit != client.traffic_limit, "traffic_limit"),
     ];
     differs.into_iter().filter_map(|(differs, field)| differs.then_some(field)).collect()
+}
+
+/// Whether a user of this client gets in with what the panel holds: case is nothing to a UUID and matters in a
+/// password.
+fn is_credential(observed: &str, client: &Client, protocol: &Protocol) -> bool {
+    let wanted = credential(protocol, client.identity.uuid);
+    match protocol {
+        Protocol::Vless { .. } | Protocol::Vmess => observed.eq_ignore_ascii_case(&wanted),
+        Protocol::Trojan | Protocol::Shadowsocks { .. } | Protocol::Other { .. } => observed == wanted,
+    }
 }

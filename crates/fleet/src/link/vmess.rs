@@ -54,11 +54,14 @@ fn transport(object: &mut Map<String, Value>, transport: &Transport) {
                 set("type", "multi");
             }
         }
-        Transport::Xhttp { path, host, mode, x_padding_bytes: _, extra } => {
+        Transport::Xhttp { path, host, mode, x_padding_bytes, extra } => {
             set("net", "xhttp");
             set("path", path);
             set("host", host);
             set("mode", mode);
+            if !x_padding_bytes.is_empty() {
+                set("x_padding_bytes", x_padding_bytes);
+            }
             // Unlike the other kinds of link, this one spreads the further settings over the object itself.
             if let Some(Value::Object(extra)) = extra {
                 for (key, value) in extra {

@@ -19,6 +19,11 @@ pub enum Reason {
     },
     /// Nobody has looked at it yet.
     NotObserved,
+    /// It is not sure to serve users, or its panel to do what it is asked.
+    Doubtful {
+        /// What was seen.
+        why: String,
+    },
     /// It does not serve users.
     Down {
         /// What was seen.
@@ -63,6 +68,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Policy { policy } => write!(f, "its policy is {policy}"),
             Self::NotObserved => write!(f, "nobody has looked at it yet"),
+            Self::Doubtful { why } => write!(f, "it is in doubt: {why}"),
             Self::Down { why } => write!(f, "it is down: {why}"),
             Self::Full { current, max } => write!(f, "it is full ({current} of {max})"),
             Self::TakesNobody { setting } => write!(f, "its {setting} of 0 takes nobody"),

@@ -1,6 +1,7 @@
 //! Where all keys should live: the same rule as for one, for as many as need a home.
 
 use crate::{
+    budget::{Budget, Spent},
     id::{KeyId, NodeId},
     node::Node,
     place::{NoRoom, Wants, choose, load_after, may_keep, may_take},
@@ -58,6 +59,17 @@ pub struct Placed {
     pub moves: Vec<Move>,
     /// Keys that cannot.
     pub held: Vec<Held>,
+    /// Keys that have to wait for another pass.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A key that could move, but not in this pass. It stays where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which key.
+    pub key: KeyId,
+    /// What is used up.
+    pub why: Spent,
 }
 
 /// Where all keys should live. A key whose node may keep it is left alone; a second call on the result changes
@@ -67,6 +79,14 @@ pub struct Placed {
 /// its client is still to be removed there. Linear in the keys: keys with the same wishes share one queue of nodes.
 #[must_use]
 pub fn place(nodes: &[Node], keys: &[Key]) -> Placed {
+    place_within(nodes, keys, &mut Budget::unlimited())
+}
+
+/// [`place`], but no more than the budget allows: give the keys in the order in which they should move
+/// ([`crate::budget::Fairness`]). A key whose best node takes no more in this pass waits for it: a second-best home for
+/// good would be a poor trade for a moment.
+#[must_use]
+pub fn place_within(nodes: &[Node], keys: &[Key], budget: &mut Budget) -> Placed {
     let mut fleet = Fleet::new(nodes);
     let mut placed = Placed::default();
     for key in keys {
@@ -74,8 +94,14 @@ pub fn place(nodes: &[Node], keys: &[Key]) -> Placed {
         if home.is_some_and(|(home, at)| may_keep(&fleet.nodes[at], home.confirmed).is_ok()) {
             continue;
         }
-        match fleet.take(&key.wants) {
-            Ok(to) => placed.moves.push(Move { key: key.id, from: home.map(|(home, _)| home.node), to }),
+        match fleet.best(&key.wants) {
+            Ok(at) => match budget.spend(fleet.nodes[at].id) {
+                Ok(()) => {
+                    let to = fleet.take(at);
+                    placed.moves.push(Move { key: key.id, from: home.map(|(home, _)| home.node), to });
+                }
+                Err(why) => placed.waiting.push(Waiting { key: key.id, why }),
+            },
             Err(why) => placed.held.push(Held { key: key.id, why }),
         }
     }
@@ -101,15 +127,19 @@ impl Fleet {
         Self { nodes: nodes.to_vec(), by_id, queues: BTreeMap::new() }
     }
 
-    /// The node that [`choose`] would choose, counted as one fuller from now on.
-    fn take(&mut self, wants: &Wants) -> Result<NodeId, Arc<NoRoom>> {
+    /// The node that [`choose`] would choose.
+    fn best(&mut self, wants: &Wants) -> Result<usize, Arc<NoRoom>> {
         let (required, preferred) = split(wants);
-        let at = match preferred.and_then(|wants| self.next(&wants).ok()) {
-            Some(at) => at,
-            None => self.next(&required)?,
-        };
+        match preferred.and_then(|wants| self.next(&wants).ok()) {
+            Some(at) => Ok(at),
+            None => self.next(&required),
+        }
+    }
+
+    /// Counts a node as one fuller from now on.
+    fn take(&mut self, at: usize) -> NodeId {
         self.nodes[at].current_users = self.nodes[at].current_users.saturating_add(1);
-        Ok(self.nodes[at].id)
+        self.nodes[at].id
     }
 
     fn next(&mut self, wants: &Wants) -> Result<usize, Arc<NoRoom>> {

@@ -1,0 +1,15 @@
+//! How often a property is tried, and how a failure is repeated.
+
+use proptest::test_runner::{Config, RngSeed};
+
+/// So many cases from a seed that is told, in the output of a failed test. Proptest adds the smallest case that fails.
+#[expect(clippy::print_stdout, reason = "a failed test shows what it printed")]
+pub(crate) fn cases(cases: u32) -> Config {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let seed = match config.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => rand::random(),
+    };
+    println!("to see these cases again: PROPTEST_RNG_SEED={seed}");
+    Config { rng_seed: RngSeed::Fixed(seed), ..config }
+}
