@@ -1,42 +1,32 @@
-//! Assignments, and the ledger of clients: every client that we ever asked a panel to hold and have not yet seen
-//! gone. Written before the panel hears of it, so that nothing of ours is ever forgotten there.
+//! The ledger of clients: every client that we ever asked a panel to hold and have not yet seen gone. Written before
+//! the panel hears of it, so that nothing of ours is ever forgotten there.
 
 use crate::{
     StoreError, View, Write,
     batch::{padded, parts},
-    entity::{assignment, client, key, moment::Moment, user},
+    entity::{
+        assignment::{self, State},
+        client, key,
+        moment::Moment,
+        user,
+    },
     id32,
     keys::lower_status,
     text::cut,
 };
 use chrono::{DateTime, Utc};
 use fleet::{
-    id::{InboundId, KeyId, NodeId, UserId},
+    id::{InboundId, KeyId, NodeId},
     key::{ClientName, Identity},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter, Set,
     sea_query::{Expr, IntoIden, OnConflict, Query, TableRef, ValueTuple},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 const TABLE: &str = "muster_clients";
-
-/// A key's new home.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assign {
-    /// Which key.
-    pub key: KeyId,
-    /// Whose.
-    pub user: UserId,
-    /// Where to.
-    pub node: NodeId,
-    /// The inbound there.
-    pub inbound: InboundId,
-    /// What the key is everywhere.
-    pub identity: Identity,
-}
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +48,7 @@ pub struct ClientRow {
 /// Which state of a line of the ledger is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
-    id: i32,
+    pub(crate) id: i32,
     generation: i64,
 }
 
@@ -77,6 +67,15 @@ impl<C: ConnectionTrait> View<'_, C> {
     /// The ledger of one node, by line: all of it, or what is not yet settled with the panel.
     pub async fn clients_on(&self, node: NodeId, only_unsettled: bool) -> Result<Vec<ClientRow>, StoreError> {
         let of = |column| Expr::col((client::Entity, column));
+        let home = |column| Expr::col((assignment::Entity, column));
+        // A key may have two there at once: leaving, and on its way back.
+        let wanted_here = Query::select()
+            .expr(Expr::val(1))
+            .from(assignment::Entity)
+            .and_where(home(assignment::Column::KeyId).equals((client::Entity, client::Column::KeyId)))
+            .and_where(home(assignment::Column::NodeId).equals((client::Entity, client::Column::NodeId)))
+            .and_where(home(assignment::Column::State).is_in(State::WANTED))
+            .take();
         let mut query = Query::select()
             .columns([
                 (client::Entity, client::Column::Id),
@@ -89,7 +88,7 @@ impl<C: ConnectionTrait> View<'_, C> {
                 (client::Entity, client::Column::Dirty),
                 (client::Entity, client::Column::ConfirmedAt),
             ])
-            .expr_as(Expr::col((assignment::Entity, assignment::Column::Id)), "assignment")
+            .expr_as(Expr::exists(wanted_here), "has_home")
             .expr_as(lower_status(), "status")
             .column((key::Entity, key::Column::MusterState))
             .columns([
@@ -99,20 +98,6 @@ impl<C: ConnectionTrait> View<'_, C> {
                 (user::Entity, user::Column::ValidUntil),
             ])
             .from(client::Entity)
-            .join(
-                JoinType::LeftJoin,
-                assignment::Entity,
-                Condition::all()
-                    .add(
-                        Expr::col((assignment::Entity, assignment::Column::KeyId))
-                            .equals((client::Entity, client::Column::KeyId)),
-                    )
-                    .add(
-                        Expr::col((assignment::Entity, assignment::Column::NodeId))
-                            .equals((client::Entity, client::Column::NodeId)),
-                    )
-                    .add(Expr::col((assignment::Entity, assignment::Column::State)).is_in(["arriving", "active"])),
-            )
             .join(
                 JoinType::LeftJoin,
                 key::Entity,
@@ -164,190 +149,26 @@ impl<C: ConnectionTrait> View<'_, C> {
 }
 
 impl Write<'_> {
-    /// Gives keys a home: an assignment, arriving until the panel confirms it, and a line in the ledger that the
-    /// panel has yet to hear of. The caller has taken room on the nodes
-    /// ([`Write::take_room`]) and released the keys' former homes.
-    pub async fn assign(&self, assigns: &[Assign], now: DateTime<Utc>) -> Result<(), StoreError> {
-        for chunk in parts(assigns) {
-            let homes = chunk.iter().map(|a| assignment::ActiveModel {
-                user_id: Set(id32(a.user.0)),
-                node_id: Set(id32(a.node.0)),
-                assigned_at: Set(now),
-                is_active: Set(false),
-                xui_inbound_id: Set(Some(id32(a.inbound.0))),
-                xui_client_email: Set(Some(a.identity.name.as_str().to_owned())),
-                key_id: Set(Some(id32(a.key.0))),
-                state: Set("arriving".to_owned()),
-                ..Default::default()
-            });
-            assignment::Entity::insert_many(homes).exec_without_returning(&self.tx).await?;
-            let lines = chunk.iter().map(|a| line_of(a.node, a.inbound, a.key, &a.identity));
-            let back_home = OnConflict::columns([client::Column::KeyId, client::Column::NodeId])
-                .value(client::Column::Dirty, true)
-                .value(client::Column::Generation, Expr::col((client::Entity, client::Column::Generation)).add(1))
-                .update_column(client::Column::InboundId)
-                .to_owned();
-            client::Entity::insert_many(lines).on_conflict(back_home).exec_without_returning(&self.tx).await?;
-        }
-        for node in assigns.iter().map(|a| id32(a.node.0)).collect::<BTreeSet<_>>() {
-            self.recount(node).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes keys away from the nodes they live on (all, or one): their clients there are to be removed.
-    pub async fn release_keys(&self, keys: &[KeyId], node: Option<NodeId>) -> Result<(), StoreError> {
-        let ids: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
-        self.release(&ids, node.map(|n| id32(n.0))).await
-    }
-
-    pub(crate) async fn release(&self, keys: &[i32], node: Option<i32>) -> Result<(), StoreError> {
-        for ids in padded(keys) {
-            let mut homes = Condition::all().add(assignment::Column::KeyId.is_in(ids.clone()));
-            let mut lines = Condition::all().add(client::Column::KeyId.is_in(ids));
-            if let Some(node) = node {
-                homes = homes.add(assignment::Column::NodeId.eq(node));
-                lines = lines.add(client::Column::NodeId.eq(node));
-            }
-            assignment::Entity::update_many()
-                .col_expr(assignment::Column::IsActive, Expr::value(false))
-                .col_expr(assignment::Column::State, Expr::value("leaving"))
-                .filter(homes)
-                .filter(assignment::Column::State.is_in(["arriving", "active"]))
-                .exec(&self.tx)
-                .await?;
-            client::Entity::update_many()
-                .col_expr(client::Column::Dirty, Expr::value(true))
-                .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
-                .filter(lines)
-                .exec(&self.tx)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// The panel holds these clients as wanted. Keys that were pending are in force from now on, and whatever keys
-    /// their users held before end in the same moment: a user has one key. Lines that changed since the version
-    /// given stay unsettled. Returns the keys that came into force.
-    pub async fn set_confirmed(&self, lines: &[Version], now: DateTime<Utc>) -> Result<Vec<KeyId>, StoreError> {
-        let mut in_force = Vec::new();
-        for chunk in padded(lines) {
-            let update = Query::update()
-                .table(client::Entity)
-                .value(client::Column::Dirty, false)
-                .value(client::Column::ConfirmedAt, now)
-                .value(client::Column::Refusal, Option::<String>::None)
-                .from(versions(&chunk))
-                .and_where(same_version())
-                .take();
-            self.tx.execute(&update).await?;
-            let arrived = self.arrived(&chunk).await?;
-            let (keys, homes): (Vec<i32>, Vec<i32>) = arrived.iter().copied().unzip();
-            for keys in padded(&keys) {
-                self.end_replaced(&keys, now).await?;
-            }
-            for (keys, homes) in padded(&keys).zip(padded(&homes)) {
-                self.settle(keys, homes, now).await?;
-            }
-            in_force.extend(arrived.into_iter().map(|(key, _)| KeyId(key.into())));
-        }
-        Ok(in_force)
-    }
-
-    /// Of these lines, the settled ones whose key was still on its way there: (key, assignment).
-    async fn arrived(&self, lines: &[Version]) -> Result<Vec<(i32, i32)>, StoreError> {
-        let query = Query::select()
-            .expr_as(Expr::col((assignment::Entity, assignment::Column::KeyId)), "key_id")
-            .expr_as(Expr::col((assignment::Entity, assignment::Column::Id)), "id")
-            .from(assignment::Entity)
-            .join(
-                JoinType::InnerJoin,
-                client::Entity,
-                Condition::all()
-                    .add(
-                        Expr::col((client::Entity, client::Column::KeyId))
-                            .equals((assignment::Entity, assignment::Column::KeyId)),
-                    )
-                    .add(
-                        Expr::col((client::Entity, client::Column::NodeId))
-                            .equals((assignment::Entity, assignment::Column::NodeId)),
-                    ),
-            )
-            .and_where(Expr::col((assignment::Entity, assignment::Column::State)).eq("arriving"))
-            .and_where(Expr::col((client::Entity, client::Column::Dirty)).eq(false))
-            .and_where(Expr::col((client::Entity, client::Column::Id)).is_in(lines.iter().map(|v| v.id)))
-            .take();
-        let rows = self.tx.query_all(&query).await?;
-        rows.iter().map(|row| Ok((row.try_get::<i32>("", "key_id")?, row.try_get::<i32>("", "id")?))).collect()
-    }
-
-    /// Ends the older keys of the users whose keys have arrived.
-    async fn end_replaced(&self, arrived: &[i32], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let newer = || "newer".into_iden();
-        let query = Query::select()
-            .distinct()
-            .column((key::Entity, key::Column::Id))
-            .from(key::Entity)
-            .join_as(
-                JoinType::InnerJoin,
-                key::Entity,
-                newer(),
-                Condition::all()
-                    .add(Expr::col((newer(), key::Column::UserId)).equals((key::Entity, key::Column::UserId)))
-                    .add(Expr::col((newer(), key::Column::Id)).gt(Expr::col((key::Entity, key::Column::Id)))),
-            )
-            .and_where(Expr::col((newer(), key::Column::Id)).is_in(arrived.iter().copied()))
-            .and_where(lower_status().eq("active"))
-            .take();
-        let rows = self.tx.query_all(&query).await?;
-        let older = rows.iter().map(|row| Ok(KeyId(row.try_get::<i32>("", "id")?.into())));
-        let older = older.collect::<Result<Vec<_>, StoreError>>()?;
-        if older.is_empty() { Ok(()) } else { self.end_keys(&older, now).await }
-    }
-
-    /// Arriving assignments become the plain answer to "where does this user live"; pending keys may be shown.
-    async fn settle(&self, keys: Vec<i32>, homes: Vec<i32>, now: DateTime<Utc>) -> Result<(), StoreError> {
-        assignment::Entity::update_many()
-            .col_expr(assignment::Column::IsActive, Expr::value(true))
-            .col_expr(assignment::Column::State, Expr::value("active"))
-            .filter(assignment::Column::Id.is_in(homes))
-            .exec(&self.tx)
-            .await?;
-        key::Entity::update_many()
-            .col_expr(key::Column::Status, Expr::value("active"))
-            .col_expr(key::Column::MusterState, Expr::value("active"))
-            .col_expr(key::Column::UpdatedAt, Expr::value(now))
-            .filter(key::Column::MusterState.eq("pending"))
-            .filter(key::Column::Id.is_in(keys))
-            .exec(&self.tx)
-            .await?;
-        Ok(())
-    }
-
     /// The panel no longer holds these clients: their lines go, and the room they took is free again. Lines that
-    /// changed since the version given stay.
+    /// changed since the version given stay. A key that another program had revoked, so that its client was removed,
+    /// lives nowhere from then on.
     pub async fn set_gone(&self, node: NodeId, lines: &[Version]) -> Result<(), StoreError> {
         for chunk in padded(lines) {
             let unchanged = Query::select()
-                .column((client::Entity, client::Column::Id))
+                .columns([(client::Entity, client::Column::Id), (client::Entity, client::Column::KeyId)])
                 .from(client::Entity)
                 .from(versions(&chunk))
                 .and_where(same_version())
+                .and_where(Expr::col((client::Entity, client::Column::NodeId)).eq(id32(node.0)))
                 .take();
-            client::Entity::delete_many().filter(client::Column::Id.in_subquery(unchanged)).exec(&self.tx).await?;
+            let rows = self.tx.query_all(&unchanged).await?;
+            let gone = rows.iter().map(|row| Ok((row.try_get::<i32>("", "id")?, row.try_get::<i32>("", "key_id")?)));
+            let (lines, keys): (Vec<i32>, Vec<i32>) = gone.collect::<Result<Vec<_>, StoreError>>()?.into_iter().unzip();
+            for (lines, keys) in padded(&lines).zip(padded(&keys)) {
+                client::Entity::delete_many().filter(client::Column::Id.is_in(lines)).exec(&self.tx).await?;
+                self.close_homes(id32(node.0), &keys).await?;
+            }
         }
-        let still_there = Query::select()
-            .column(client::Column::KeyId)
-            .from(client::Entity)
-            .and_where(Expr::col(client::Column::NodeId).eq(id32(node.0)))
-            .take();
-        assignment::Entity::update_many()
-            .col_expr(assignment::Column::State, Expr::value("past"))
-            .filter(assignment::Column::NodeId.eq(id32(node.0)))
-            .filter(assignment::Column::State.eq("leaving"))
-            .filter(assignment::Column::KeyId.not_in_subquery(still_there))
-            .exec(&self.tx)
-            .await?;
         self.recount(id32(node.0)).await
     }
 
@@ -377,7 +198,7 @@ impl Write<'_> {
         assignment::Entity::update_many()
             .col_expr(assignment::Column::XuiInboundId, Expr::value(id32(inbound.0)))
             .filter(assignment::Column::NodeId.eq(id32(node.0)))
-            .filter(assignment::Column::State.is_in(["arriving", "active"]))
+            .filter(assignment::Column::State.is_in(State::WANTED))
             .exec(&self.tx)
             .await?;
         Ok(())
@@ -412,7 +233,7 @@ impl Write<'_> {
     }
 }
 
-fn line_of(node: NodeId, inbound: InboundId, key: KeyId, identity: &Identity) -> client::ActiveModel {
+pub(crate) fn line_of(node: NodeId, inbound: InboundId, key: KeyId, identity: &Identity) -> client::ActiveModel {
     client::ActiveModel {
         node_id: Set(id32(node.0)),
         inbound_id: Set(id32(inbound.0)),
@@ -426,12 +247,12 @@ fn line_of(node: NodeId, inbound: InboundId, key: KeyId, identity: &Identity) ->
     }
 }
 
-fn versions(lines: &[Version]) -> TableRef {
+pub(crate) fn versions(lines: &[Version]) -> TableRef {
     let pair = |line: &Version| ValueTuple::Two(line.id.into(), line.generation.into());
     TableRef::ValuesList(lines.iter().map(pair).collect(), "v".into_iden())
 }
 
-fn same_version() -> sea_orm::sea_query::SimpleExpr {
+pub(crate) fn same_version() -> Expr {
     let id = Expr::col((client::Entity, client::Column::Id)).eq(Expr::col(("v", "column1")));
     id.and(Expr::col((client::Entity, client::Column::Generation)).eq(Expr::col(("v", "column2"))))
 }
@@ -447,7 +268,7 @@ struct Joined {
     sub_id: String,
     dirty: bool,
     confirmed_at: Option<DateTime<Utc>>,
-    assignment: Option<i32>,
+    has_home: bool,
     status: Option<String>,
     muster_state: Option<String>,
     telegram_id: Option<i64>,
@@ -456,15 +277,16 @@ struct Joined {
     valid_until: Option<Moment>,
 }
 
-/// A client is wanted while its key lives here, and the key is in force or about to be. Whatever another program
-/// made of key or user is taken as said: a key it revoked, or deleted with its user, is wanted nowhere.
+/// A client is wanted while its key lives here, is on its way here, or left and may come back; and while the key is
+/// in force or about to be. Whatever another program made of key or user is taken as said: a key it revoked, or
+/// deleted with its user, is wanted nowhere.
 fn line(row: Joined) -> Result<ClientRow, StoreError> {
     let in_force = match row.muster_state.as_deref() {
         Some("pending") => true,
         Some("active") => row.status.as_deref() == Some("active"),
         Some(_) | None => false,
     };
-    let wanted = (row.assignment.is_some() && in_force).then(|| Wanted {
+    let wanted = (row.has_home && in_force).then(|| Wanted {
         enabled: row.is_active.unwrap_or(true) && !row.is_blocked.unwrap_or(false),
         expires_at_ms: row.valid_until.map_or(0, |end| Ord::max(DateTime::from(end).timestamp_millis(), 1)),
         telegram_id: row.telegram_id.unwrap_or(0),

@@ -3,7 +3,7 @@
 use crate::{StoreError, View, Write, batch::parts, entity::event, text::cut};
 use chrono::{DateTime, Utc};
 use fleet::id::{KeyId, NodeId};
-use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 /// One decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,14 @@ impl Write<'_> {
             });
             event::Entity::insert_many(rows).exec_without_returning(&self.tx).await?;
         }
+        Ok(())
+    }
+}
+
+impl Write<'_> {
+    /// Forgets events that are older than this.
+    pub async fn forget_events(&self, before: DateTime<Utc>) -> Result<(), StoreError> {
+        event::Entity::delete_many().filter(event::Column::At.lt(before)).exec(&self.tx).await?;
         Ok(())
     }
 }

@@ -51,6 +51,10 @@ pub struct KeyRecord {
     pub state: KeyState,
     /// When it was made.
     pub created_at: Option<DateTime<Utc>>,
+    /// When anybody was last given a link of it ([`Write::set_shown`]).
+    pub shown_at: Option<DateTime<Utc>>,
+    /// When it last began to live on another node.
+    pub moved_at: Option<DateTime<Utc>>,
 }
 
 /// A key to be made.
@@ -126,7 +130,7 @@ impl<C: ConnectionTrait> View<'_, C> {
         Ok(found)
     }
 
-    async fn keys_where(&self, which: SimpleExpr) -> Result<Vec<KeyRecord>, StoreError> {
+    pub(crate) async fn keys_where(&self, which: SimpleExpr) -> Result<Vec<KeyRecord>, StoreError> {
         let in_force = Condition::any().add(lower_status().eq("active")).add(key::Column::MusterState.eq("pending"));
         let rows =
             key::Entity::find().filter(which).filter(in_force).order_by_desc(key::Column::Id).all(self.c).await?;
@@ -188,16 +192,25 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Ends keys for good: they are no longer shown, and their clients are to be removed wherever they are.
+    /// Ends keys for good: they are no longer shown, their clients are to be removed wherever they are, and nothing is
+    /// left to do for them on any job's list.
     pub async fn end_keys(&self, keys: &[KeyId], now: DateTime<Utc>) -> Result<(), StoreError> {
         let all: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
         for ids in padded(&all) {
             key::Entity::update_many()
                 .col_expr(key::Column::Status, Expr::value("revoked"))
                 .col_expr(key::Column::UpdatedAt, Expr::value(now))
-                .filter(key::Column::Id.is_in(ids.clone()))
+                .filter(key::Column::Id.is_in(ids))
                 .exec(&self.tx)
                 .await?;
+        }
+        self.note_ended(keys, now).await
+    }
+
+    /// Keys that are no longer in force, whoever ended them: nothing of them is wanted anywhere.
+    pub(crate) async fn note_ended(&self, keys: &[KeyId], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let all: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
+        for ids in padded(&all) {
             key::Entity::update_many()
                 .col_expr(key::Column::MusterState, Expr::value("ended"))
                 .filter(key::Column::Id.is_in(ids))
@@ -205,6 +218,7 @@ impl Write<'_> {
                 .exec(&self.tx)
                 .await?;
         }
+        self.cancel_moves(&all, now).await?;
         self.release(&all, None).await
     }
 
@@ -264,6 +278,8 @@ fn record(row: key::Model) -> Result<KeyRecord, StoreError> {
         link: row.vless_url,
         state,
         created_at: row.created_at.map(Into::into),
+        shown_at: row.muster_shown_at,
+        moved_at: row.muster_moved_at,
     })
 }
 

@@ -13,21 +13,33 @@
 //! | how a node is kept, and its secrets sealed | [`nodes`], [`seal`] |
 //! | users and their keys, as the bot's database has them | [`users`], [`keys`] |
 //! | which clients of ours a panel may hold | [`clients`] |
+//! | which key lives where, and what a panel's word changes | [`assignments`], [`arrivals`] |
+//! | keys on the move, and what they left behind | [`moves`], [`leaving`] |
+//! | moves that were asked for together | [`jobs`] |
+//! | where users were seen, what nodes were like | [`seen`], [`samples`] |
 //! | what the bot's backend knows of payments | [`payments`] |
 //! | who runs the loops when several controllers share a database | [`lease`] |
 
+pub mod arrivals;
+pub mod assignments;
 mod batch;
 pub mod clients;
 mod entity;
 pub mod error;
 pub mod events;
+pub mod facts;
+pub mod jobs;
 pub mod keys;
 pub mod lease;
+pub mod leaving;
 mod migration;
+pub mod moves;
 pub mod nodes;
 pub mod payments;
+pub mod samples;
 pub mod schema;
 pub mod seal;
+pub mod seen;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;

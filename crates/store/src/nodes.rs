@@ -1,24 +1,31 @@
 //! Nodes: what the operator told us of them, what was last observed, and their sealed secrets.
 
+mod observed;
+mod row;
+
+pub use observed::Look;
+
 use crate::{
-    StoreError, View, Write, clamp32,
+    StoreError, View, Write,
     entity::{client, key, node},
     id32,
     seal::{Place, Sealer},
-    text::{cut, fits},
+    text::fits,
 };
 use chrono::{DateTime, Utc};
 use fleet::{
+    health::reading::Reading,
     id::{InboundId, NodeId},
     inbound::Inbound,
     node::{Health, Node, Policy},
 };
+use row::{fill, record};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, Set, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 const TABLE: &str = "vpn_nodes";
 /// What fits into `vpn_nodes.x3ui_password` once sealed.
@@ -53,6 +60,24 @@ pub struct NodeRecord {
     pub response_ms: Option<i64>,
     /// `2.x`, `3.6.0`, …, as last seen.
     pub panel_version: Option<String>,
+    /// What we hold to be true of it, and what that rests on.
+    pub watch: fleet::health::Health,
+    /// The last full reading.
+    pub reading: Option<Reading>,
+    /// What keeps its panel from being as it should be, for people.
+    pub trouble: Option<String>,
+    /// How long connecting may take; `None` = as long as to any node.
+    pub connect_timeout: Option<Duration>,
+    /// How long a full check may take; `None` = as long as of any node.
+    pub check_timeout: Option<Duration>,
+    /// The version of its xray, as last seen.
+    pub xray_version: Option<String>,
+    /// Per cent of its processor in use at the last full reading, if that told.
+    pub cpu_percent: Option<f64>,
+    /// Per cent of its memory in use.
+    pub mem_percent: Option<f64>,
+    /// Users connected.
+    pub online_users: Option<i64>,
     /// When it was added.
     pub created_at: Option<DateTime<Utc>>,
     /// Grows with every edit by an operator.
@@ -78,6 +103,10 @@ pub struct NodeSettings {
     pub host: Option<String>,
     /// See [`NodeRecord::chosen_inbound`].
     pub chosen_inbound: Option<InboundId>,
+    /// See [`NodeRecord::connect_timeout`].
+    pub connect_timeout: Option<Duration>,
+    /// See [`NodeRecord::check_timeout`].
+    pub check_timeout: Option<Duration>,
     /// What the operator wants of it.
     pub policy: Policy,
     /// The most keys it may hold.
@@ -99,19 +128,6 @@ pub struct NodeSecrets {
     pub token: Option<SecretString>,
     /// The secret of the second factor, base32.
     pub totp: Option<SecretString>,
-}
-
-/// What one look at a node found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Look {
-    /// What we conclude.
-    pub health: Health,
-    /// The inbound keys live on; `None` leaves the one known before.
-    pub inbound: Option<Inbound>,
-    /// The panel's version; `None` leaves the one known before.
-    pub panel_version: Option<String>,
-    /// How long it took, ms.
-    pub response_ms: i64,
 }
 
 impl<C: ConnectionTrait> View<'_, C> {
@@ -197,14 +213,21 @@ impl Write<'_> {
         Ok(id)
     }
 
-    /// Replaces what the operator says of a node. What was observed stays, but the health is unknown again.
+    /// Replaces what the operator says of a node. What was observed stays; but where another place is to be looked
+    /// at now, or in another way, the health is unknown again.
     pub async fn edit_node(&self, id: NodeId, settings: &NodeSettings, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let Some(before) = node::Entity::find_by_id(id32(id.0)).one(&self.tx).await? else { return Err(missing(id)) };
         let mut row = node::ActiveModel { id: Set(id32(id.0)), ..Default::default() };
         fill(&mut row, settings, now)?;
-        row.update(&self.tx).await.map_err(|e| match e {
-            DbErr::RecordNotUpdated => missing(id),
-            other => StoreError::exists(other, "node", &settings.name),
-        })?;
+        let looks_elsewhere = before.x3ui_url != settings.url
+            || before.tls != settings.tls
+            || before.allow_http != settings.allow_http
+            || before.host != settings.host
+            || before.inbound_id != settings.chosen_inbound.map(|i| id32(i.0));
+        row.update(&self.tx).await.map_err(|e| StoreError::exists(e, "node", &settings.name))?;
+        if looks_elsewhere {
+            self.forget_health(id).await?;
+        }
         self.revise(id).await
     }
 
@@ -226,41 +249,20 @@ impl Write<'_> {
             DbErr::RecordNotUpdated => missing(id),
             other => other.into(),
         })?;
+        self.forget_health(id).await?;
         self.revise(id).await
     }
 
-    /// Deletes a node with its assignments and its ledger of clients; keys that lived there live nowhere. False if
-    /// there was none.
+    /// Deletes a node with its assignments, its ledger of clients and its samples; keys that lived there live
+    /// nowhere ([`View::homeless_keys`]), moves that led there wait for another target. False if there was none.
     pub async fn delete_node(&self, id: NodeId) -> Result<bool, StoreError> {
+        self.strand_moves(id32(id.0), "the node they went to was deleted").await?;
         key::Entity::update_many()
             .col_expr(key::Column::NodeId, Expr::value(Option::<i32>::None))
             .filter(key::Column::NodeId.eq(id32(id.0)))
             .exec(&self.tx)
             .await?;
         Ok(node::Entity::delete_by_id(id32(id.0)).exec(&self.tx).await?.rows_affected > 0)
-    }
-
-    /// Writes down what a look at a node found.
-    pub async fn set_look(&self, id: NodeId, look: &Look, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let reason = match &look.health {
-            Health::Down { reason } => Some(cut(reason, TEXT_CHARACTERS)),
-            Health::Unknown | Health::Up => None,
-        };
-        let mut update = node::Entity::update_many()
-            .col_expr(node::Column::HealthStatus, Expr::value(look.health.as_str()))
-            .col_expr(node::Column::HealthReason, Expr::value(reason))
-            .col_expr(node::Column::LastHealthCheck, Expr::value(now.naive_utc()))
-            .col_expr(node::Column::ResponseTimeMs, Expr::value(clamp32(look.response_ms)))
-            .filter(node::Column::Id.eq(id32(id.0)));
-        if let Some(inbound) = &look.inbound {
-            let text = serde_json::to_string(inbound).unwrap_or_default();
-            update = update.col_expr(node::Column::InboundSeen, Expr::value(text));
-        }
-        if let Some(version) = &look.panel_version {
-            update = update.col_expr(node::Column::PanelVersion, Expr::value(cut(version, 64)));
-        }
-        update.exec(&self.tx).await?;
-        Ok(())
     }
 
     /// Takes room for `keys` more keys in one statement: true, or false with nothing changed when that would put
@@ -291,36 +293,11 @@ impl Write<'_> {
     async fn revise(&self, id: NodeId) -> Result<(), StoreError> {
         node::Entity::update_many()
             .col_expr(node::Column::Revision, Expr::col(node::Column::Revision).add(1))
-            .col_expr(node::Column::HealthStatus, Expr::value(Health::Unknown.as_str()))
             .filter(node::Column::Id.eq(id32(id.0)))
             .exec(&self.tx)
             .await?;
         Ok(())
     }
-}
-
-fn fill(row: &mut node::ActiveModel, settings: &NodeSettings, now: DateTime<Utc>) -> Result<(), StoreError> {
-    fits("the name", &settings.name, 255)?;
-    fits("the location", settings.location.as_deref().unwrap_or_default(), 100)?;
-    fits("the address", &settings.url, 255)?;
-    fits("the host", settings.host.as_deref().unwrap_or_default(), 255)?;
-    fits("the description", settings.description.as_deref().unwrap_or_default(), TEXT_CHARACTERS)?;
-    fits("the TLS setting", &settings.tls, 80)?;
-    row.name = Set(settings.name.clone());
-    row.description = Set(settings.description.clone());
-    row.location = Set(settings.location.clone());
-    row.x3ui_url = Set(settings.url.clone());
-    row.tls = Set(settings.tls.clone());
-    row.allow_http = Set(settings.allow_http);
-    row.host = Set(settings.host.clone());
-    row.inbound_id = Set(settings.chosen_inbound.map(|i| id32(i.0)));
-    row.status = Set(Some(settings.policy.as_str().to_owned()));
-    row.max_users = Set(Some(clamp32(settings.max_users)));
-    row.priority = Set(Some(clamp32(settings.priority)));
-    // SQLite turns what is not a number into NULL, which would mean the column's default.
-    row.weight = Set(Some(if settings.weight.is_nan() { 0.0 } else { settings.weight }));
-    row.updated_at = Set(Some(now));
-    Ok(())
 }
 
 fn missing(id: NodeId) -> StoreError {
@@ -338,48 +315,4 @@ fn sealed(
     }
     let failed = || StoreError::Database(DbErr::Custom("the operating system gave no random bytes".into()));
     sealer.seal(Place { table: TABLE, column, row }, secret).map(Some).ok_or_else(failed)
-}
-
-/// A row as the rules see it. Missing values are the column's defaults; an unknown status is an error, for
-/// guessing at what an operator wants could cut somebody off.
-fn record(row: node::Model) -> Result<NodeRecord, StoreError> {
-    let unusable =
-        |column, value: &str| StoreError::Row { table: TABLE, column, row: row.id.into(), value: value.to_owned() };
-    let status = row.status.as_deref().unwrap_or("active");
-    let policy = Policy::find(status).ok_or_else(|| unusable("status", status))?;
-    let health = match row.health_status.as_deref() {
-        Some("healthy") => Health::Up,
-        Some("unhealthy") => Health::Down { reason: row.health_reason.clone().unwrap_or_default() },
-        Some(_) | None => Health::Unknown,
-    };
-    // What an older Muster wrote in another shape is simply looked at again.
-    let inbound: Option<Inbound> = row.inbound_seen.as_deref().and_then(|text| serde_json::from_str(text).ok());
-    let node = Node {
-        id: NodeId(row.id.into()),
-        name: row.name,
-        location: row.location,
-        policy,
-        health,
-        inbound: inbound.as_ref().map(|i| i.id),
-        max_users: row.max_users.unwrap_or(1000).into(),
-        priority: row.priority.unwrap_or(100).into(),
-        weight: row.weight.unwrap_or(1.0),
-        current_users: row.current_users.unwrap_or(0).into(),
-    };
-    Ok(NodeRecord {
-        node,
-        description: row.description,
-        url: row.x3ui_url,
-        username: row.x3ui_username,
-        tls: row.tls,
-        allow_http: row.allow_http,
-        host: row.host,
-        chosen_inbound: row.inbound_id.map(|i| InboundId(i.into())),
-        inbound,
-        checked_at: row.last_health_check.map(|at| at.and_utc()),
-        response_ms: row.response_time_ms.map(i64::from),
-        panel_version: row.panel_version,
-        created_at: row.created_at,
-        revision: row.revision,
-    })
 }

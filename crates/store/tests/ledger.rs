@@ -48,7 +48,7 @@ async fn a_refreshed_key_works_until_the_new_one_is_confirmed_and_not_a_moment_l
         assert_eq!(scene.keys(user).await.iter().map(|k| k.id).collect::<Vec<_>>(), [new]);
         let retired = scene.unsettled(here).await;
         assert_eq!((retired.len(), retired[0].key, retired[0].wanted), (1, old, None));
-        assert_eq!(scene.homes(old).await, [format!("{here}:leaving:not")]);
+        assert_eq!(scene.homes(old).await, [format!("{here}:ending:not")]);
         assert_eq!((scene.load(here).await, scene.load(there).await), (1, 1), "it takes room until it is gone");
         scene.gone(here, &[retired[0].version]).await;
         assert_eq!(scene.homes(old).await, [format!("{here}:past:not")]);
@@ -121,7 +121,8 @@ async fn what_changed_after_it_was_read_is_not_settled_by_what_was_read() {
         scene.confirm(&[read]).await;
         let line = scene.line(key, node).await;
         assert_eq!((line.inbound, line.confirmed), (InboundId(9), false));
-        let homes = format!("SELECT xui_inbound_id AS answer FROM user_node_assignments WHERE key_id = {key}");
+        let homes =
+            format!("SELECT xui_inbound_id AS answer FROM user_node_assignments WHERE key_id = {key} ORDER BY id");
         assert_eq!(scene.ask::<i32>(&homes).await.last(), Some(&9));
     }
 }

@@ -1,12 +1,19 @@
 //! Whatever happens to keys, in whatever order: the count of a node is the number of its lines, nothing is
-//! forgotten, and a user has one key.
+//! forgotten, a user has one key, a key has one home, and a client that is leaving works on.
 
-use crate::scene::Scene;
-use fleet::id::{KeyId, NodeId, UserId};
+use crate::scene::{Scene, now};
+use fleet::{
+    id::{KeyId, NodeId, UserId},
+    settle::Cause,
+};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
-use store::{clients::ClientRow, keys::KeyState};
+use std::collections::BTreeSet;
+use store::{
+    clients::ClientRow,
+    keys::{KeyRecord, KeyState},
+};
 
-const STEPS: usize = 150;
+const STEPS: usize = 200;
 const ROOM: i64 = 4;
 
 struct World {
@@ -48,7 +55,7 @@ impl World {
             (*self.nodes.choose(&mut self.chance).unwrap(), *self.users.choose(&mut self.chance).unwrap());
         let keys = self.scene.keys(user).await;
         let newest = keys.first().map(|key| key.id);
-        match self.chance.random_range(0..12) {
+        match self.chance.random_range(0..16) {
             0..3 if keys.iter().all(|key| key.state == KeyState::Active) => {
                 self.scene.find_room(user, node).await;
                 "issue or refresh"
@@ -84,7 +91,49 @@ impl World {
                 self.users.push(self.scene.user(telegram_id).await);
                 "the bot deletes a user"
             }
+            12..14 => {
+                self.move_active(&keys, node).await;
+                "move a key in force"
+            }
+            14 => {
+                self.settle_some(node).await;
+                "settle a move"
+            }
+            15 => {
+                self.give_up_arrivals(node).await;
+                "a target dies"
+            }
             _ => "nothing",
+        }
+    }
+
+    /// Make before break; also to where it is leaving, and instead of a move that is under way.
+    async fn move_active(&mut self, keys: &[KeyRecord], to: NodeId) {
+        let Some(key) = keys.iter().find(|key| key.state == KeyState::Active) else { return };
+        if key.node != Some(to) {
+            self.scene.start(key.id, to, Cause::Failover, None).await;
+        }
+    }
+
+    /// The old client goes, or the key returns to it.
+    async fn settle_some(&mut self, node: NodeId) {
+        let leaving = self.scene.store.read().leaving(now()).await.unwrap();
+        for left in leaving.iter().filter(|left| left.moved.leaving.iter().any(|old| old.node == node)) {
+            if self.chance.random_bool(0.5) {
+                self.scene.end_leaving(left.key, node).await;
+            } else {
+                assert_eq!(self.scene.return_home(left.key, node).await.len(), 1);
+            }
+        }
+    }
+
+    async fn give_up_arrivals(&mut self, node: NodeId) {
+        for line in self.scene.lines(node).await {
+            // Pending keys are the place loop's: they are released, not left waiting.
+            let found = self.scene.store.read().find_key(line.key).await.unwrap();
+            if found.is_some_and(|key| key.state == KeyState::Active) {
+                self.scene.cancel_arrival(line.key, node).await;
+            }
         }
     }
 
@@ -170,13 +219,34 @@ impl World {
         for key in &keys {
             let node = key.node.expect("a home");
             assert!(self.scene.line(key.id, node).await.wanted.is_some(), "{when}: nobody wants {key:?}");
-            let homes = self.scene.homes(key.id).await;
-            let expected = match key.state {
-                KeyState::Pending => format!("{node}:arriving:not"),
-                KeyState::Active | KeyState::Foreign => format!("{node}:active:lives"),
-            };
-            let current: Vec<_> = homes.iter().filter(|h| h.contains("arriving") || h.contains("active")).collect();
-            assert_eq!(current, [&expected], "{when}: {homes:?}");
+            self.check_homes(key, &format!("{when}: {key:?}")).await;
+        }
+    }
+
+    async fn check_homes(&self, key: &KeyRecord, when: &str) {
+        let homes = self.scene.homes(key.id).await;
+        let parts = homes.iter().map(|home| home.split(':').collect::<Vec<_>>());
+        let homes: Vec<(i64, String, bool)> =
+            parts.map(|part| (part[0].parse().unwrap(), part[1].to_owned(), part[2] == "lives")).collect();
+        let of = |state: &str| homes.iter().filter(|home| home.1 == state).collect::<Vec<_>>();
+        let node = key.node.expect("a home").0;
+        let (active, arriving) = match key.state {
+            KeyState::Pending => (vec![], 1..=1),
+            KeyState::Active | KeyState::Foreign => (vec![node], 0..=1),
+        };
+        assert_eq!(of("active").iter().map(|home| home.0).collect::<Vec<_>>(), active, "{when}: {homes:?}");
+        assert!(arriving.contains(&of("arriving").len()), "{when}: {homes:?}");
+        assert!(homes.iter().all(|home| home.2 == (home.1 == "active")), "{when}: {homes:?}");
+        let left: BTreeSet<i64> = of("leaving").iter().map(|home| home.0).collect();
+        assert!(left.len() == of("leaving").len() && !left.contains(&node), "{when}: left twice: {homes:?}");
+        for (node, state, _) in &homes {
+            let line = self.scene.lines(NodeId(*node)).await.into_iter().find(|line| line.key == key.id);
+            let wanted = line.as_ref().is_some_and(|line| line.wanted.is_some());
+            match state.as_str() {
+                "arriving" | "active" | "leaving" => assert!(wanted, "{when}: nobody wants {line:?}: {homes:?}"),
+                "ending" => assert!(line.is_some(), "{when}: it may still be on the panel: {homes:?}"),
+                _ => {}
+            }
         }
     }
 }

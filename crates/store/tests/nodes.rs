@@ -7,7 +7,7 @@ use fleet::{
     node::{Health, Policy},
 };
 use secrecy::ExposeSecret as _;
-use std::error::Error as _;
+use std::{error::Error as _, time::Duration};
 use store::{
     OpenError, Store, StoreError,
     nodes::{Look, NodeSecrets, NodeSettings},
@@ -22,6 +22,8 @@ fn everything() -> NodeSettings {
         allow_http: true,
         host: Some("vpn.example".to_owned()),
         chosen_inbound: Some(InboundId(7)),
+        connect_timeout: Some(Duration::from_millis(4500)),
+        check_timeout: Some(Duration::from_secs(12)),
         policy: Policy::Maintenance,
         priority: -5,
         weight: 0.25,
@@ -70,6 +72,8 @@ fn as_settings(found: &store::nodes::NodeRecord) -> NodeSettings {
         allow_http: found.allow_http,
         host: found.host.clone(),
         chosen_inbound: found.chosen_inbound,
+        connect_timeout: found.connect_timeout,
+        check_timeout: found.check_timeout,
         policy: found.node.policy,
         max_users: found.node.max_users,
         priority: found.node.priority,

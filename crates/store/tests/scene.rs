@@ -2,15 +2,21 @@
 
 use chrono::{DateTime, Utc};
 use fleet::{
-    id::{InboundId, KeyId, NodeId, UserId},
+    id::{InboundId, JobId, KeyId, NodeId, UserId},
     key::{ClientName, Identity},
     node::Policy,
+    settle::{Cause, Why},
 };
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement, TryGetable};
 use store::{
     Store,
-    clients::{Assign, ClientRow, Version},
+    arrivals::{Arrival, Arrived},
+    assignments::Assign,
+    clients::{ClientRow, Version},
+    jobs::{JobKind, NewJob},
     keys::{Address, KeyRecord, NewKey},
+    leaving::{LeavingKey, Returned},
+    moves::StartMove,
     nodes::{NodeSecrets, NodeSettings},
     testing::TestDatabase,
 };
@@ -77,10 +83,80 @@ impl Scene {
     }
 
     pub(crate) async fn confirm(&self, lines: &[Version]) -> Vec<KeyId> {
+        self.arrive(lines, now()).await.into_iter().map(|arrived| arrived.key).collect()
+    }
+
+    /// As the sync loop does it: whoever moved gets his new address written in the same breath.
+    pub(crate) async fn arrive(&self, lines: &[Version], now: DateTime<Utc>) -> Vec<Arrived> {
         let tx = self.store.write().await.unwrap();
-        let in_force = tx.set_confirmed(lines, now()).await.unwrap();
+        let arrived = tx.set_confirmed(lines, now).await.unwrap();
+        let moved = arrived.iter().filter(|a| a.how != Arrival::InForce);
+        let addresses: Vec<_> = moved.map(|a| address_at(a.key, &a.identity, a.node)).collect();
+        tx.set_addresses(&addresses, now).await.unwrap();
         tx.commit().await.unwrap();
-        in_force
+        arrived
+    }
+
+    /// Sends a key in force on its way. False when there is no room.
+    pub(crate) async fn start(&self, key: KeyId, to: NodeId, cause: Cause, job: Option<JobId>) -> bool {
+        let tx = self.store.write().await.unwrap();
+        if !tx.take_room(to, 1).await.unwrap() {
+            return false;
+        }
+        let record = tx.read().find_key(key).await.unwrap().expect("a key in force");
+        let identity = record.identity.expect("a key of ours");
+        let assign = Assign { key, user: record.user, node: to, inbound: INBOUND, identity };
+        tx.start_moves(&[StartMove { assign, from: record.node, cause, job }], now()).await.unwrap();
+        tx.commit().await.unwrap();
+        true
+    }
+
+    /// A move from the first word to the panel's.
+    pub(crate) async fn move_key(&self, key: KeyId, to: NodeId, at: DateTime<Utc>) -> Arrived {
+        assert!(self.start(key, to, Cause::Failover, None).await);
+        let [arrived] = self.arrive(&[self.line(key, to).await.version], at).await.try_into().expect("one arrival");
+        arrived
+    }
+
+    pub(crate) async fn key(&self, key: KeyId) -> KeyRecord {
+        self.store.read().find_key(key).await.unwrap().expect("a key in force")
+    }
+
+    /// The only key that left clients behind.
+    pub(crate) async fn left(&self) -> LeavingKey {
+        let [left] = self.store.read().leaving(now()).await.unwrap().try_into().expect("one key");
+        left
+    }
+
+    pub(crate) async fn end_leaving(&self, key: KeyId, node: NodeId) {
+        let tx = self.store.write().await.unwrap();
+        tx.end_leaving(&[(key, node)], Why::SeenOnNew).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    pub(crate) async fn return_home(&self, key: KeyId, node: NodeId) -> Vec<Returned> {
+        let tx = self.store.write().await.unwrap();
+        let returned = tx.return_home(&[(key, node)], now()).await.unwrap();
+        for home in &returned {
+            let identity = tx.read().find_key(home.key).await.unwrap().unwrap().identity.unwrap();
+            tx.set_addresses(&[address_at(home.key, &identity, home.node)], now()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        returned
+    }
+
+    pub(crate) async fn cancel_arrival(&self, key: KeyId, node: NodeId) {
+        let tx = self.store.write().await.unwrap();
+        tx.cancel_arrivals(&[(key, node)], "it went down", now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    pub(crate) async fn job(&self, kind: JobKind, node: Option<NodeId>, deadline_at: Option<DateTime<Utc>>) -> JobId {
+        let tx = self.store.write().await.unwrap();
+        let new = NewJob { kind, node, asked_by: "anna".to_owned(), deadline_at, note: None };
+        let job = tx.add_job(&new, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        job
     }
 
     pub(crate) async fn gone(&self, node: NodeId, lines: &[Version]) {
@@ -180,6 +256,8 @@ pub(crate) fn settings(name: &str, max_users: i64) -> NodeSettings {
         allow_http: false,
         host: None,
         chosen_inbound: None,
+        connect_timeout: None,
+        check_timeout: None,
         policy: Policy::Active,
         max_users,
         priority: 100,
@@ -203,12 +281,16 @@ pub(crate) fn assign(key: KeyId, new: &NewKey, node: NodeId) -> Assign {
 }
 
 pub(crate) fn address(assign: &Assign) -> Address {
+    address_at(assign.key, &assign.identity, assign.node)
+}
+
+fn address_at(key: KeyId, identity: &Identity, node: NodeId) -> Address {
     Address {
-        key: assign.key,
-        name: assign.identity.name.clone(),
-        node: assign.node,
-        inbound: assign.inbound,
-        credential: assign.identity.uuid.to_string(),
-        link: format!("vless://{}@node{}:443#x", assign.identity.uuid, assign.node),
+        key,
+        name: identity.name.clone(),
+        node,
+        inbound: INBOUND,
+        credential: identity.uuid.to_string(),
+        link: format!("vless://{}@node{node}:443#x", identity.uuid),
     }
 }

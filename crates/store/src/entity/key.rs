@@ -23,6 +23,10 @@ pub struct Model {
     pub expires_at: Option<Moment>,
     pub muster_state: Option<String>,
     pub muster_sub_id: Option<String>,
+    /// When anybody was last given the link that the key has now.
+    pub muster_shown_at: Option<DateTimeUtc>,
+    /// When it last began to point to another node.
+    pub muster_moved_at: Option<DateTimeUtc>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

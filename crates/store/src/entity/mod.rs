@@ -8,9 +8,12 @@
 pub(crate) mod assignment;
 pub(crate) mod client;
 pub(crate) mod event;
+pub(crate) mod job;
+pub(crate) mod job_move;
 pub(crate) mod key;
 pub(crate) mod meta;
 pub(crate) mod moment;
 pub(crate) mod node;
+pub(crate) mod sample;
 pub(crate) mod token;
 pub(crate) mod user;

@@ -36,6 +36,20 @@ pub struct Model {
     pub health_reason: Option<String>,
     pub panel_version: Option<String>,
     pub revision: i64,
+    /// `fleet::health::Health` as JSON.
+    #[sea_orm(column_type = "Text")]
+    pub health: Option<String>,
+    /// The last full `fleet::health::reading::Reading` as JSON.
+    #[sea_orm(column_type = "Text")]
+    pub reading: Option<String>,
+    #[sea_orm(column_type = "Text")]
+    pub trouble: Option<String>,
+    pub connect_timeout_ms: Option<i32>,
+    pub check_timeout_ms: Option<i32>,
+    pub xray_version: Option<String>,
+    pub cpu: Option<f64>,
+    pub mem: Option<f64>,
+    pub online_users: Option<i32>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -2,6 +2,7 @@
 //! away exactly what they brought.
 
 mod m0001_core;
+mod m0002_moves;
 
 use sea_orm_migration::prelude::*;
 
@@ -10,7 +11,7 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_core::Migration)]
+        vec![Box::new(m0001_core::Migration), Box::new(m0002_moves::Migration)]
     }
 
     fn migration_table_name() -> DynIden {

@@ -1,0 +1,232 @@
+//! Assignments: which key lives where. A key comes to a node *arriving*; once the panel confirmed it, it is *active*
+//! there, and nowhere else; the node that it comes from holds it *leaving*, a client that works on until the move is
+//! settled ([`crate::moves`]); *ending* is what is to be removed, *past* what is gone.
+
+use crate::{
+    StoreError, Write,
+    batch::{padded, parts},
+    clients::line_of,
+    entity::{
+        assignment::{self, State},
+        client, key,
+    },
+    id32,
+};
+use chrono::{DateTime, Utc};
+use fleet::{
+    id::{InboundId, JobId, KeyId, NodeId, UserId},
+    key::Identity,
+    settle::Cause,
+};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, Set,
+    sea_query::{Expr, IntoIden, OnConflict, Query, TableRef, ValueTuple},
+};
+use std::collections::BTreeSet;
+
+/// A key's new home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assign {
+    /// Which key.
+    pub key: KeyId,
+    /// Whose.
+    pub user: UserId,
+    /// Where to.
+    pub node: NodeId,
+    /// The inbound there.
+    pub inbound: InboundId,
+    /// What the key is everywhere.
+    pub identity: Identity,
+}
+
+/// An assignment to be made.
+pub(crate) struct Coming<'a> {
+    pub(crate) assign: &'a Assign,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) job: Option<JobId>,
+}
+
+impl Write<'_> {
+    /// Gives keys a home: an assignment, arriving until the panel confirms it, and a line in the ledger that the
+    /// panel has yet to hear of. The caller has taken room on the nodes
+    /// ([`Write::take_room`]) and released the keys' former homes.
+    pub async fn assign(&self, assigns: &[Assign], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let coming: Vec<_> = assigns.iter().map(|assign| Coming { assign, cause: None, job: None }).collect();
+        self.send(&coming, now).await
+    }
+
+    pub(crate) async fn send(&self, coming: &[Coming<'_>], now: DateTime<Utc>) -> Result<(), StoreError> {
+        for chunk in parts(coming) {
+            self.want_back(chunk).await?;
+            let homes = chunk.iter().map(|c| assignment::ActiveModel {
+                user_id: Set(id32(c.assign.user.0)),
+                node_id: Set(id32(c.assign.node.0)),
+                assigned_at: Set(now),
+                is_active: Set(false),
+                xui_inbound_id: Set(Some(id32(c.assign.inbound.0))),
+                xui_client_email: Set(Some(c.assign.identity.name.as_str().to_owned())),
+                key_id: Set(Some(id32(c.assign.key.0))),
+                state: Set(State::Arriving),
+                cause: Set(c.cause.map(|cause| cause.as_str().to_owned())),
+                job_id: Set(c.job.map(|job| id32(job.0))),
+                ..Default::default()
+            });
+            assignment::Entity::insert_many(homes).exec_without_returning(&self.tx).await?;
+            let lines =
+                chunk.iter().map(|c| line_of(c.assign.node, c.assign.inbound, c.assign.key, &c.assign.identity));
+            let back_home = OnConflict::columns([client::Column::KeyId, client::Column::NodeId])
+                .value(client::Column::Dirty, true)
+                .value(client::Column::Generation, Expr::col((client::Entity, client::Column::Generation)).add(1))
+                .update_column(client::Column::InboundId)
+                .to_owned();
+            client::Entity::insert_many(lines).on_conflict(back_home).exec_without_returning(&self.tx).await?;
+        }
+        for node in coming.iter().map(|c| id32(c.assign.node.0)).collect::<BTreeSet<_>>() {
+            self.recount(node).await?;
+        }
+        Ok(())
+    }
+
+    /// What was to be removed there is wanted again: nobody will see it gone.
+    async fn want_back(&self, coming: &[Coming<'_>]) -> Result<(), StoreError> {
+        let pairs: Vec<_> = coming.iter().map(|c| (c.assign.key, c.assign.node)).collect();
+        let update = Query::update()
+            .table(assignment::Entity)
+            .value(assignment::Column::State, State::Past)
+            .from(pair_list(&pairs))
+            .and_where(is_pair())
+            .and_where(assignment::Column::State.eq(State::Ending))
+            .take();
+        self.tx.execute(&update).await?;
+        Ok(())
+    }
+
+    /// Takes keys away from the nodes they live on (all, or one): their clients there are to be removed.
+    pub async fn release_keys(&self, keys: &[KeyId], node: Option<NodeId>) -> Result<(), StoreError> {
+        let ids: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
+        self.release(&ids, node.map(|n| id32(n.0))).await
+    }
+
+    pub(crate) async fn release(&self, keys: &[i32], node: Option<i32>) -> Result<(), StoreError> {
+        for ids in padded(keys) {
+            let mut homes = Condition::all().add(assignment::Column::KeyId.is_in(ids.clone()));
+            let mut lines = Condition::all().add(client::Column::KeyId.is_in(ids));
+            if let Some(node) = node {
+                homes = homes.add(assignment::Column::NodeId.eq(node));
+                lines = lines.add(client::Column::NodeId.eq(node));
+            }
+            assignment::Entity::update_many()
+                .col_expr(assignment::Column::IsActive, Expr::value(false))
+                .col_expr(assignment::Column::State, Expr::value(State::Ending))
+                .filter(homes)
+                .filter(assignment::Column::State.is_in(State::WANTED))
+                .exec(&self.tx)
+                .await?;
+            client::Entity::update_many()
+                .col_expr(client::Column::Dirty, Expr::value(true))
+                .col_expr(client::Column::Generation, Expr::col(client::Column::Generation).add(1))
+                .filter(lines)
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The assignments of these keys on these nodes that stand like this: (assignment, key).
+    pub(crate) async fn find_homes(
+        &self,
+        pairs: &[(KeyId, NodeId)],
+        state: State,
+    ) -> Result<Vec<(i32, i32)>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in padded(pairs) {
+            let query = Query::select()
+                .columns([
+                    (assignment::Entity, assignment::Column::Id),
+                    (assignment::Entity, assignment::Column::KeyId),
+                ])
+                .from(assignment::Entity)
+                .from(pair_list(&chunk))
+                .and_where(is_pair())
+                .and_where(assignment::Column::State.eq(state))
+                .take();
+            let rows = self.tx.query_all(&query).await?;
+            for row in rows {
+                found.push((row.try_get("", "id")?, row.try_get("", "key_id")?));
+            }
+        }
+        // The last pair of a chunk is repeated in the question, and with it in the answer.
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The clients of these assignments are to be removed, and their panels have yet to hear of it.
+    pub(crate) async fn end_homes(&self, homes: &[i32]) -> Result<(), StoreError> {
+        for ids in padded(homes) {
+            let lines = Query::update()
+                .table(client::Entity)
+                .value(client::Column::Dirty, true)
+                .value(client::Column::Generation, Expr::col((client::Entity, client::Column::Generation)).add(1))
+                .from(assignment::Entity)
+                .and_where(home(assignment::Column::KeyId).equals((client::Entity, client::Column::KeyId)))
+                .and_where(home(assignment::Column::NodeId).equals((client::Entity, client::Column::NodeId)))
+                .and_where(home(assignment::Column::Id).is_in(ids.clone()))
+                .take();
+            self.tx.execute(&lines).await?;
+            assignment::Entity::update_many()
+                .col_expr(assignment::Column::IsActive, Expr::value(false))
+                .col_expr(assignment::Column::State, Expr::value(State::Ending))
+                .filter(assignment::Column::Id.is_in(ids))
+                .exec(&self.tx)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The lines of these keys on this node are gone. Where a key was still to live there (another program had
+    /// revoked it), it lives nowhere from now on.
+    pub(crate) async fn close_homes(&self, node: i32, keys: &[i32]) -> Result<(), StoreError> {
+        assignment::Entity::update_many()
+            .col_expr(assignment::Column::State, Expr::value(State::Past))
+            .col_expr(assignment::Column::IsActive, Expr::value(false))
+            .filter(assignment::Column::NodeId.eq(node))
+            .filter(assignment::Column::KeyId.is_in(keys.iter().copied()))
+            .filter(assignment::Column::State.ne(State::Past))
+            .exec(&self.tx)
+            .await?;
+        let lives = Query::select()
+            .expr(Expr::val(1))
+            .from(assignment::Entity)
+            .and_where(home(assignment::Column::KeyId).equals((key::Entity, key::Column::Id)))
+            .and_where(home(assignment::Column::State).eq(State::Active))
+            .take();
+        key::Entity::update_many()
+            .col_expr(key::Column::NodeId, Expr::value(Option::<i32>::None))
+            .filter(key::Column::Id.is_in(keys.iter().copied()))
+            .filter(key::Column::NodeId.eq(node))
+            .filter(key::Column::MusterState.eq("active"))
+            .filter(Expr::not_exists(lives))
+            .exec(&self.tx)
+            .await?;
+        Ok(())
+    }
+}
+
+/// A column of an assignment, where another table has one of that name.
+pub(crate) fn home(column: assignment::Column) -> Expr {
+    Expr::col((assignment::Entity, column))
+}
+
+/// Keys on nodes, as a table `v` to join with.
+pub(crate) fn pair_list(pairs: &[(KeyId, NodeId)]) -> TableRef {
+    let pair = |(key, node): &(KeyId, NodeId)| ValueTuple::Two(id32(key.0).into(), id32(node.0).into());
+    TableRef::ValuesList(pairs.iter().map(pair).collect(), "v".into_iden())
+}
+
+/// Whether an assignment is of a key on a node of `v`.
+pub(crate) fn is_pair() -> Expr {
+    home(assignment::Column::KeyId)
+        .eq(Expr::col(("v", "column1")))
+        .and(home(assignment::Column::NodeId).eq(Expr::col(("v", "column2"))))
+}
