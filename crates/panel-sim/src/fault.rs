@@ -10,6 +10,12 @@ pub enum Fault {
     Dead,
     /// Connections are accepted and nothing is ever said.
     BlackHole,
+    /// The link is down: packets are swallowed, not even a connection comes about.
+    Cut,
+    /// The panel refuses connections; its xray serves on.
+    PanelDead,
+    /// The public ports refuse connections (a firewall, a block); the panel answers and says that all is well.
+    PortClosed,
     /// Every answer comes this much later.
     Slow(Duration),
     /// The next writes are applied, and the connection is closed without an answer.

@@ -2,9 +2,10 @@
 
 use crate::{
     call::{Call, Reply},
+    door::{Line, keep},
     engine::Engine,
     fault::{Fault, Pace},
-    sim::{Line, Shared},
+    sim::Shared,
 };
 use axum::{
     body::{Body, to_bytes},
@@ -13,69 +14,31 @@ use axum::{
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
-    io,
     net::SocketAddr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     time::sleep,
 };
 
 /// Larger bodies are not read to their end; 3.x refuses those over 10 MiB itself.
 const LARGEST_BODY: usize = 64 << 20;
 
-/// Listens until the panel is stopped, and while its line is not dead.
-pub(crate) async fn serve(shared: Arc<Shared>, first: TcpListener, address: SocketAddr) {
-    let mut line = shared.line.subscribe();
-    let mut listener = Some(first);
-    // Bound and never listening, it keeps the port ours while the machine is dead.
-    let _reserved = reserve(address);
-    loop {
-        let now = *line.borrow_and_update();
-        match now {
-            Line::Stopped => return,
-            Line::Dead => listener = None,
-            Line::Up | Line::BlackHole if listener.is_none() => match listen(address) {
-                Ok(again) => listener = Some(again),
-                Err(_) => sleep(Duration::from_millis(5)).await,
-            },
-            Line::Up | Line::BlackHole => {}
-        }
-        let accepted = async {
-            match &listener {
-                Some(listener) => listener.accept().await.ok(),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            changed = line.changed() => if changed.is_err() { return },
-            connection = accepted => if let Some((stream, peer)) = connection {
-                tokio::spawn(converse(shared.clone(), stream, peer));
-            },
-        }
-    }
-}
-
-fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    reserve(address)?.listen(1024)
+/// Answers until the panel is stopped.
+pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr) {
+    let line = shared.line.subscribe();
+    keep(listener, address, line, |stream, peer| converse(shared.clone(), stream, peer)).await;
 }
 
 /// One connection, until either side or the line ends it.
 async fn converse(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     let mut line = shared.line.subscribe();
     let _ = stream.set_nodelay(true);
-    if *line.borrow() == Line::BlackHole {
+    if is_mute(*line.borrow()) {
         // Held open and never read.
-        let _ = line.wait_for(|line| *line != Line::BlackHole).await;
+        let _ = line.wait_for(|line| !is_mute(*line)).await;
         return;
     }
     let service = service_fn(|request| {
@@ -89,6 +52,11 @@ async fn converse(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
         _ = connection => {}
         _ = line.wait_for(|line| matches!(line, Line::Dead | Line::Stopped)) => {}
     }
+}
+
+/// Whether nothing is heard of the machine although connections stand.
+fn is_mute(line: Line) -> bool {
+    matches!(line, Line::BlackHole | Line::Cut)
 }
 
 /// The connection is to be closed without an answer.
@@ -111,8 +79,8 @@ async fn handle(
     let mut line = shared.line.subscribe();
     let (head, body) = request.into_parts();
     let body = to_bytes(Body::new(body), LARGEST_BODY).await.map_err(|_| NoAnswer)?;
-    if *line.borrow_and_update() == Line::BlackHole {
-        let _ = line.wait_for(|line| *line != Line::BlackHole).await;
+    if is_mute(*line.borrow_and_update()) {
+        let _ = line.wait_for(|line| !is_mute(*line)).await;
         return Err(NoAnswer);
     }
     let Some(path) = head.uri.path().strip_prefix(shared.setup.base_path.as_str()) else {
@@ -150,6 +118,9 @@ async fn with_faults(shared: &Shared, call: Call) -> Result<Reply, NoAnswer> {
     if write {
         *shared.writes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
+    if is_listing(&call) {
+        *shared.listings.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    }
     let slow = shared.faults().strike(|fault| api && matches!(fault, Fault::Slow(_)));
     if let Some(Fault::Slow(by)) = slow {
         sleep(by).await;
@@ -185,7 +156,8 @@ async fn with_faults(shared: &Shared, call: Call) -> Result<Reply, NoAnswer> {
             Ok(on_an_old_array(shared, &call, after).await)
         }
         Some(Fault::EmptyLists) => Ok(shared.engine().clone().emptied().answer(&call, shared.clock.now_ms())),
-        Some(Fault::Dead | Fault::BlackHole | Fault::Slow(_)) | None => Ok(answer(shared, &call)),
+        Some(Fault::Dead | Fault::BlackHole | Fault::Cut | Fault::PanelDead | Fault::PortClosed | Fault::Slow(_))
+        | None => Ok(answer(shared, &call)),
     }
 }
 
@@ -219,7 +191,7 @@ fn concerns(fault: Fault, api: bool, write: bool, call: &Call) -> bool {
         Fault::AnswerLost | Fault::ErrorBefore | Fault::ErrorAfter | Fault::Locked | Fault::LostUpdate(_) => write,
         Fault::Truncated | Fault::BadGateway => api,
         Fault::EmptyLists => is_listing(call),
-        Fault::Dead | Fault::BlackHole | Fault::Slow(_) => false,
+        Fault::Dead | Fault::BlackHole | Fault::Cut | Fault::PanelDead | Fault::PortClosed | Fault::Slow(_) => false,
     }
 }
 

@@ -14,10 +14,12 @@
 
 mod call;
 mod clock;
+mod door;
 mod engine;
 mod fault;
 mod http;
 mod machine;
+mod public;
 mod setup;
 mod sim;
 mod three;

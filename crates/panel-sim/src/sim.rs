@@ -2,9 +2,10 @@
 
 use crate::{
     clock::Clock,
+    door::Line,
     engine::Engine,
     fault::{Fault, Faults, Pace},
-    http,
+    http, public,
     setup::{Held, Setup},
 };
 use serde_json::Value;
@@ -39,24 +40,16 @@ pub(crate) struct Shared {
     engine: Mutex<Engine>,
     faults: Mutex<Faults>,
     pub(crate) pace: Mutex<Pace>,
-    /// Whether the machine takes connections, and in what way.
+    /// In what way the panel takes connections.
     pub(crate) line: watch::Sender<Line>,
+    /// In what way the public ports do.
+    pub(crate) public: watch::Sender<Line>,
     /// How many client writes it answered or swallowed.
     pub(crate) writes: Mutex<u64>,
+    /// How often its clients were listed.
+    pub(crate) listings: Mutex<u64>,
     /// Held by whoever writes clients: panels do that one after the other.
     pub(crate) writing: tokio::sync::Mutex<()>,
-}
-
-/// What the machine does with connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
-    Up,
-    /// Refuses, and has cut what there was.
-    Dead,
-    /// Accepts and says nothing.
-    BlackHole,
-    /// Stopped for good.
-    Stopped,
 }
 
 /// What a panel held at some time, to be put back.
@@ -82,7 +75,9 @@ impl Sim {
             faults: Mutex::default(),
             pace: Mutex::default(),
             line: watch::Sender::new(Line::Up),
+            public: watch::Sender::new(Line::Up),
             writes: Mutex::default(),
+            listings: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         });
         tokio::spawn(http::serve(shared.clone(), listener, address));
@@ -123,8 +118,11 @@ impl Sim {
 
     fn inject_times(&self, fault: Fault, times: Option<u32>) {
         match fault {
-            Fault::Dead => drop(self.shared.line.send_replace(Line::Dead)),
-            Fault::BlackHole => drop(self.shared.line.send_replace(Line::BlackHole)),
+            Fault::Dead => self.set_lines(Line::Dead, Line::Dead),
+            Fault::BlackHole => self.set_lines(Line::BlackHole, Line::BlackHole),
+            Fault::Cut => self.set_lines(Line::Cut, Line::Cut),
+            Fault::PanelDead => self.set_lines(Line::Dead, Line::Up),
+            Fault::PortClosed => self.set_lines(Line::Up, Line::Dead),
             Fault::Slow(_)
             | Fault::AnswerLost
             | Fault::ErrorBefore
@@ -140,7 +138,18 @@ impl Sim {
     /// Ends all faults; the panel is what it was, with what was applied meanwhile.
     pub fn heal(&self) {
         self.shared.faults().clear();
-        self.shared.line.send_replace(Line::Up);
+        let public = if self.engine().machine_mut().xray_is_running() { Line::Up } else { Line::Dead };
+        self.set_lines(Line::Up, public);
+    }
+
+    fn set_lines(&self, panel: Line, public: Line) {
+        self.shared.line.send_replace(panel);
+        self.shared.public.send_replace(public);
+    }
+
+    /// Opens a free public port that completes TLS hellos, for an inbound to be put there; gives its number.
+    pub async fn open_port(&self) -> io::Result<u16> {
+        public::open(self.address, &self.shared.public).await
     }
 
     /// Whether nobody can reach it.
@@ -217,12 +226,13 @@ impl Sim {
 
     /// A user's bytes through xray; the panel counts them at its next poll. False when he was not let in.
     pub fn use_traffic(&self, email: &str, up: i64, down: i64) -> bool {
-        self.engine().use_traffic(email, up, down)
+        *self.shared.public.borrow() == Line::Up && self.engine().use_traffic(email, up, down)
     }
 
-    /// Puts xray into a state: `running`, `stop` or `error`.
+    /// Puts xray into a state: `running`, `stop` or `error`. The public ports are open while it runs.
     pub fn set_xray(&self, state: &str) {
         self.engine().machine_mut().set_xray(state);
+        self.shared.public.send_replace(if state == "running" { Line::Up } else { Line::Dead });
     }
 
     /// Ends every session.
@@ -246,6 +256,11 @@ impl Sim {
         *self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How often it was asked for its clients, answered or not.
+    pub fn listings(&self) -> u64 {
+        *self.shared.listings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now_ms(&self) -> i64 {
         self.shared.clock.now_ms()
     }
@@ -267,6 +282,6 @@ impl Shared {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        self.shared.line.send_replace(Line::Stopped);
+        self.set_lines(Line::Stopped, Line::Stopped);
     }
 }

@@ -4,7 +4,8 @@
 //! never written to, a repetition writes nothing, a changed value really changes (3.x answers a creation of what
 //! exists with success and changes nothing), and what 3.x then reports as created needs no second look, since it
 //! was not there before and nobody else gives our names. Everything else is believed only when it was read back:
-//! 2.x tells whoever lost a race that all went well.
+//! 2.x tells whoever lost a race that all went well, and gives a new client the counters and limits that a failed
+//! addition of that name left behind.
 
 use crate::{
     Panel, PanelError,
@@ -13,7 +14,7 @@ use crate::{
     family::Family,
     report::{Ensured, Outcome},
     task::{Next, Task, record},
-    wire::client::{Held, Roster},
+    wire::client::{Held, Roster, Rows},
 };
 use fleet::{client::Client, inbound::Inbound};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ struct Plan {
     add: Vec<usize>,
     attach: Vec<(usize, Held)>,
     update: Vec<(usize, Held)>,
+    /// Somebody is there just so, if only his row of counters says so too.
+    wants_rows: bool,
 }
 
 impl Panel {
@@ -83,14 +86,13 @@ impl Panel {
         batch: &mut Batch,
         last: bool,
     ) -> Result<(), Fault> {
-        let roster = if family.has_records() {
-            let names: Vec<&str> =
-                tasks.iter().filter(|task| task.is_open()).map(|task| task.item.identity.name.as_str()).collect();
-            self.roster_of_names(&names).await?
-        } else {
-            self.roster_of_two(inbound.id).await?.1
-        };
-        let plan = plan(family, inbound, &roster, tasks);
+        let (mut roster, rows) = self.read(family, inbound, tasks).await?;
+        let mut plan = plan(family, inbound, &roster, rows.as_ref(), tasks);
+        if plan.wants_rows {
+            let (again, rows) = self.roster_of_two_with_rows(inbound.id).await?;
+            roster = again;
+            plan = self::plan(family, inbound, &roster, Some(&rows), tasks);
+        }
         if last {
             return Ok(());
         }
@@ -115,6 +117,28 @@ impl Panel {
             }
         }
         Ok(())
+    }
+
+    /// What there is of the clients that are not settled; with their rows where these are sure to be asked for.
+    async fn read(
+        &self,
+        family: Family,
+        inbound: &Inbound,
+        tasks: &Tasks<'_>,
+    ) -> Result<(Roster, Option<Rows>), Fault> {
+        let open = || tasks.iter().filter(|task| task.is_open());
+        if family.has_records() {
+            let names: Vec<&str> = open().map(|task| task.item.identity.name.as_str()).collect();
+            // Whoever has our name in another spelling is not found by asking for it, and is why the panel refuses it.
+            let refused = open().any(Task::was_refused);
+            let roster = if refused { self.roster_of_three().await? } else { self.roster_of_names(&names).await? };
+            return Ok((roster, Some(Rows::new())));
+        }
+        if open().any(|task| task.did.is_some()) {
+            let (roster, rows) = self.roster_of_two_with_rows(inbound.id).await?;
+            return Ok((roster, Some(rows)));
+        }
+        Ok((self.roster_of_two(inbound.id).await?.1, None))
     }
 
     async fn add(
@@ -202,7 +226,7 @@ fn culprit(message: &str) -> Option<&str> {
 }
 
 /// Compares what should be with what is; settles what agrees or must be left alone.
-fn plan(family: Family, inbound: &Inbound, roster: &Roster, tasks: &mut Tasks<'_>) -> Plan {
+fn plan(family: Family, inbound: &Inbound, roster: &Roster, rows: Option<&Rows>, tasks: &mut Tasks<'_>) -> Plan {
     let mut plan = Plan::default();
     let names = roster.names();
     for (at, task) in tasks.iter_mut().enumerate().filter(|(_, task)| task.is_open()) {
@@ -221,7 +245,11 @@ fn plan(family: Family, inbound: &Inbound, roster: &Roster, tasks: &mut Tasks<'_
         } else if family.has_records() && !held.inbounds.contains(&inbound.id.0) {
             plan.attach.push((at, held.clone()));
         } else if held.is_like(task.item, &inbound.protocol) {
-            task.settle(Ok(task.did.unwrap_or(Ensured::Unchanged)));
+            match rows.map(|rows| rows.get(&held.name)) {
+                None => plan.wants_rows = true,
+                Some(Some(row)) if !row.is_like(task.item) => plan.update.push((at, held.clone())),
+                Some(_) => task.settle(Ok(task.did.unwrap_or(Ensured::Unchanged))),
+            }
         } else {
             plan.update.push((at, held.clone()));
         }

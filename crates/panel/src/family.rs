@@ -94,7 +94,8 @@ impl Panel {
     async fn find_family(&self) -> Result<Family, PanelError> {
         let generation = match self.find_generation().await? {
             Some(generation) => generation,
-            // A token was all we showed, and the panel knows none: once more with the login.
+            // A token was all we showed, and the panel knows none, or our session was another panel's: once more with
+            // the login.
             None => self.find_generation().await?.ok_or_else(|| Fault::Gone(None).into_error())?,
         };
         let family = Family::of(generation);
@@ -102,7 +103,7 @@ impl Panel {
         Ok(family)
     }
 
-    /// `None` when the token turned out to be of no use and the login has to be tried.
+    /// `None` when what we showed turned out to be of no use and a login has to be tried.
     async fn find_generation(&self) -> Result<Option<Generation>, PanelError> {
         // Small, harmless, and there since 3.1.
         match self.ask(&Request::read("panel/api/clients/list/paged").query("pageSize=1")).await {
@@ -111,9 +112,15 @@ impl Panel {
             Err(fault) => return Err(fault.into_error()),
         }
         match self.session.spoken() {
-            Some(Spoken::Three) => Ok(Some(Generation::V3Hybrid)),
             Some(Spoken::Two) => self.check_two().await.map(Some),
-            None if self.session.csrf(&self.http).await?.is_some() => Ok(Some(Generation::V3Hybrid)),
+            Some(Spoken::Three) | None if self.session.csrf(&self.http).await?.is_some() => {
+                Ok(Some(Generation::V3Hybrid))
+            }
+            // It was of generation 3 when we logged in, and is not any more: rolled back.
+            Some(Spoken::Three) => {
+                self.session.forget();
+                Ok(None)
+            }
             None => self.session.token_unknown().map(|()| None),
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Request {
 #[derive(Debug, Clone)]
 enum Body {
     None,
+    /// Posted all the same.
+    Empty,
     Json(String),
     Form(Vec<(&'static str, String)>),
 }
@@ -47,6 +49,11 @@ impl Request {
     /// Reads something that grows with the number of clients.
     pub(crate) fn list(path: &str) -> Self {
         Self { bound: LISTING, ..Self::read(path) }
+    }
+
+    /// Reads something that panels want to be asked for by POST.
+    pub(crate) fn question(path: &str) -> Self {
+        Self { body: Body::Empty, ..Self::list(path) }
     }
 
     /// Changes something.
@@ -141,7 +148,7 @@ impl Http {
         let call = if request.is_post() { self.client.post(url) } else { self.client.get(url) };
         let call = call.timeout(deadline).header("X-Requested-With", "XMLHttpRequest").headers(headers);
         let call = match &request.body {
-            Body::None => call,
+            Body::None | Body::Empty => call,
             Body::Json(text) => call.header("Content-Type", "application/json").body(text.clone()),
             Body::Form(fields) => call.form(fields),
         };

@@ -10,12 +10,14 @@
 //! | login, tokens, sessions, when we stop trying | `session` |
 //! | which generation a panel is | `family` |
 //! | how clients come to be there, or to be gone | `ensure`, `remove` |
+//! | one look at a node for its health | `check` |
 //! | the calls that only 2.x or 3.x has | `two`, `three` |
 //! | the panel's JSON | `wire` |
 
 mod access;
 mod batch;
 mod call;
+mod check;
 mod ensure;
 mod error;
 mod examine;
@@ -28,6 +30,7 @@ mod otp;
 mod panel;
 mod remove;
 mod report;
+mod seen;
 mod session;
 mod task;
 mod three;
@@ -36,8 +39,10 @@ mod two;
 mod wire;
 
 pub use access::{Access, AccessError, Deadlines, Login, Tls};
+pub use check::{Checked, Patience, PublicPort};
 pub use error::{Cause, Layer, PanelError};
 pub use examine::{Credential, Examination, InboundFound, Step, TlsFound};
 pub use panel::{Clock, Panel};
 pub use report::{Ensured, Generation, Observation, Outcome, Removed, Status, Version, Xray, XrayState};
+pub use seen::Seen;
 pub use two::PLACEHOLDER;

@@ -3,6 +3,7 @@
 use crate::{
     access::{Access, AccessError},
     batch::Batch,
+    check,
     family::Family,
     http::Http,
     session::Session,
@@ -29,6 +30,8 @@ pub struct Panel {
     pub(crate) family: Mutex<Option<Family>>,
     /// Held while that is being found out.
     pub(crate) finding: tokio::sync::Mutex<()>,
+    /// For hellos to the node's public ports.
+    pub(crate) hello: Arc<rustls::ClientConfig>,
     /// Held by whoever writes clients, with the size of the next batch.
     pub(crate) writer: tokio::sync::Mutex<Batch>,
 }
@@ -38,12 +41,14 @@ impl Panel {
     pub fn new(access: Access, clock: Clock) -> Result<Self, AccessError> {
         let http = Http::new(&access)?;
         let session = Session::new(&access, clock);
+        let hello = check::trusting()?;
         Ok(Self {
             access,
             http,
             session,
             family: Mutex::default(),
             finding: tokio::sync::Mutex::default(),
+            hello,
             writer: tokio::sync::Mutex::default(),
         })
     }

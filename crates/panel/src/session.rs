@@ -98,6 +98,11 @@ impl Session {
         Self { token: access.token.clone(), login: access.login.clone(), clock, state: Mutex::default(), turn }
     }
 
+    /// The time, in ms since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        DateTime::<Utc>::from((self.clock)()).timestamp_millis()
+    }
+
     /// What to show with the next call. Logs in when that is the only way and nobody did so before.
     pub(crate) async fn pass(&self, http: &Http) -> Result<Pass, PanelError> {
         let (ready, epoch) = {
@@ -165,6 +170,11 @@ impl Session {
     pub(crate) fn token_unknown(&self) -> Result<(), PanelError> {
         self.state().token = TokenState::Unknown;
         self.login.as_ref().map(|_| ()).ok_or_else(|| self.nothing_left())
+    }
+
+    /// Lets go of a session that the panel does not know.
+    pub(crate) fn forget(&self) {
+        self.state().session = None;
     }
 
     /// What the newest login told; `None` while the token is used.

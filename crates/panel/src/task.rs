@@ -51,6 +51,11 @@ impl<'a, T, R: Copy> Task<'a, T, R> {
         self.last = Last::Refused(message.to_owned());
     }
 
+    /// Whether the last word of the panel about it was a no.
+    pub(crate) fn was_refused(&self) -> bool {
+        matches!(self.last, Last::Refused(_))
+    }
+
     /// The panel said no to a whole batch because of another client in it.
     pub(crate) fn held_up(&mut self, message: &str) {
         self.last = Last::Refused(message.to_owned());

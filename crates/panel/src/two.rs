@@ -10,7 +10,7 @@ use crate::{
     family::{Family, Gap},
     http::Request,
     wire::{
-        client::{Held, Roster, fresh},
+        client::{Held, Roster, Row, Rows, fresh},
         embedded, inbound,
     },
 };
@@ -42,6 +42,22 @@ impl Panel {
         };
         let roster = Roster::of_settings(obj.get("settings").and_then(embedded));
         Ok((found, roster))
+    }
+
+    /// The clients of an inbound, and the panel's rows of counters. An addition that failed may have left a row behind,
+    /// and the next one of that name keeps it: with its old limits, or switched off, when the client is meant to be on.
+    pub(crate) async fn roster_of_two_with_rows(&self, inbound: InboundId) -> Result<(Roster, Rows), Fault> {
+        let obj = self.ask(&Request::list("panel/api/inbounds/list")).await?;
+        let items = obj.as_array().map(Vec::as_slice).unwrap_or_default();
+        let rows = items.iter().filter_map(|item| item.get("clientStats")?.as_array()).flatten().filter_map(Row::read);
+        let rows: Rows = rows.collect();
+        let own = items.iter().find(|item| item.get("id").and_then(Value::as_i64) == Some(inbound.0));
+        let roster = match own {
+            Some(own) => Roster::of_settings(own.get("settings").and_then(embedded)),
+            // The list holds the operator's own inbounds only.
+            None => self.roster_of_two(inbound).await?.1,
+        };
+        Ok((roster, rows))
     }
 
     /// Adds clients in one call: all or none.

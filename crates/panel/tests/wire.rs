@@ -1,5 +1,7 @@
 //! What the wire can do to us, against a real server that does it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod raw;
 
 use fleet::id::InboundId;
@@ -13,10 +15,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::rustls::{self, pki_types::PrivateKeyDer};
 
 fn layer(error: &PanelError) -> Option<Layer> {
-    match error {
-        PanelError::Unreachable { layer, .. } => Some(*layer),
-        _ => None,
-    }
+    if let PanelError::Unreachable { layer, .. } = error { Some(*layer) } else { None }
 }
 
 #[tokio::test]
@@ -57,7 +56,7 @@ async fn an_answer_that_breaks_off_is_no_answer() {
 #[tokio::test]
 async fn an_answer_of_any_size_is_read_only_up_to_a_bound() {
     let server = Raw::start(|_| Reply::Endless).await;
-    let patient = Deadlines { read: Duration::from_secs(60), ..Deadlines::default() };
+    let patient = Deadlines { read: Duration::from_mins(1), ..Deadlines::default() };
     let error = panel(&server.url, Tls::Verify, patient).status().await.unwrap_err();
     assert!(error.to_string().contains("larger than 1 MiB"), "{error}");
 }

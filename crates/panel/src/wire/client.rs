@@ -82,6 +82,38 @@ impl Roster {
     }
 }
 
+/// How the accounting of a 2.x panel sees a client. Kept apart from the inbound's settings; both must let him in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    enabled: bool,
+    expires_at_ms: i64,
+    traffic_limit: i64,
+}
+
+/// Rows by name.
+pub(crate) type Rows = BTreeMap<String, Row>;
+
+impl Row {
+    /// From an item of `clientStats`, with its name. `None` when it makes no sense.
+    pub(crate) fn read(item: &Value) -> Option<(String, Self)> {
+        let fields = item.as_object()?;
+        let row = Self {
+            enabled: flag(fields, "enable")?,
+            expires_at_ms: number(fields, "expiryTime")?,
+            traffic_limit: number(fields, "total")?,
+        };
+        Some((text(fields, "email"), row))
+    }
+
+    /// Whether it is one of this client. As to durations see [`Held::is_like`].
+    pub(crate) fn is_like(&self, client: &Client) -> bool {
+        let started = client.expires_at_ms < 0 && self.expires_at_ms > 0;
+        self.enabled == client.enabled
+            && (self.expires_at_ms == client.expires_at_ms || started)
+            && self.traffic_limit == client.traffic_limit
+    }
+}
+
 /// Clients by name.
 #[derive(Default)]
 pub(crate) struct Names<'a> {
@@ -296,6 +328,24 @@ mod tests {
         let thirty_days = Client { expires_at_ms: -2_592_000_000, ..client() };
         assert!(with("expiryTime", json!(4_000_000_000_000_i64)).is_like(&thirty_days, &VLESS));
         assert!(!with("expiryTime", json!(0)).is_like(&thirty_days, &VLESS));
+    }
+
+    #[test]
+    fn a_row_left_behind_is_told_from_the_clients_own() {
+        let row = |field: &str, value: Value| {
+            let mut item = json!({"email": "m1-1-0a1b2c", "enable": true, "expiryTime": 4_102_444_800_000_i64,
+                "total": 1_000_000, "up": 5, "down": 7, "inboundId": 3});
+            item[field] = value;
+            Row::read(&item).unwrap()
+        };
+        assert_eq!(row("up", json!(0)).0, "m1-1-0a1b2c");
+        assert!(row("inboundId", json!(1)).1.is_like(&client()));
+        for (field, value) in [("enable", json!(false)), ("expiryTime", json!(0)), ("total", json!(5))] {
+            assert!(!row(field, value).1.is_like(&client()), "{field}");
+        }
+        let thirty_days = Client { expires_at_ms: -2_592_000_000, ..client() };
+        assert!(row("up", json!(0)).1.is_like(&thirty_days), "it has begun");
+        assert_eq!(Row::read(&json!({"email": "x", "enable": "yes"})), None);
     }
 
     #[test]
