@@ -54,7 +54,9 @@ impl App {
             pokes: self.pokes.clone(),
             deadlines: self.deadlines(),
             timing: Timing { full: sync.full_interval, retry: sync.retry_interval, poll: sync.poll },
+            config: self.config.clone(),
             clock: self.clock.clone(),
+            chance: self.chance.clone(),
         }
     }
 

@@ -66,6 +66,10 @@ pub fn database_url(config: &Config, folder: &Path) -> Result<String, StartError
 pub async fn open_bare(config: &Config, folder: &Path, chance: &mut (dyn RngCore + Send)) -> Result<Store, StartError> {
     make_folder(folder).map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
     let url = database_url(config, folder)?;
+    if config.database.url.is_none() && config.database.url_file.is_none() {
+        let private = make_database(folder);
+        private.map_err(|source| StartError::Folder { folder: folder.to_owned(), source })?;
+    }
     let key = sealing_key(config, folder, chance)?;
     let previous: Vec<[u8; KEY_BYTES]> =
         config.secrets.previous.iter().filter_map(|k| key_bytes(k.expose_secret())).collect();
@@ -89,8 +93,9 @@ pub async fn open(config: &Config, folder: &Path, chance: &mut (dyn RngCore + Se
 pub fn secret_in(path: &Path, what: &'static str) -> Result<SecretString, StartError> {
     let unreadable = |source: Box<dyn Error + Send + Sync>| StartError::File { what, path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(|e| unreadable(e.into()))?;
-    match text.lines().next().map(str::trim) {
-        Some(line) if !line.is_empty() => Ok(line.into()),
+    match text.lines().next() {
+        // Spaces at the ends belong to it: a password may have them.
+        Some(line) if !line.trim().is_empty() => Ok(line.into()),
         Some(_) | None => Err(unreadable("the file is empty".into())),
     }
 }
@@ -101,6 +106,12 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// An empty file is an empty database. It will hold users' links, so nobody else may read it, whatever the folder.
+fn make_database(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new().append(true).create(true).mode(0o600).open(folder.join(DATABASE_FILE)).map(drop)
 }
 
 fn sealing_key(

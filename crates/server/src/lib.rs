@@ -11,6 +11,7 @@
 //! | settings | [`config`] |
 //! | the data folder, the sealing key, opening the database | [`data`] |
 //! | how the parts are put together | [`app`], [`serve`] |
+//! | all of it with simulated panels, to look at (feature `demo`) | `demo` |
 
 pub mod api;
 pub mod app;
@@ -19,6 +20,8 @@ pub mod chance;
 pub mod cli;
 pub mod config;
 pub mod data;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod intake;
 pub mod links;
 pub mod loops;

@@ -1,6 +1,5 @@
 //! `muster`: reads the command line, runs one command, and says with its exit code how that went.
 
-use clap::Parser as _;
 use muster::cli::{Cli, Surroundings, run};
 use rand::SeedableRng as _;
 use std::{process::ExitCode, sync::Arc};
@@ -10,9 +9,14 @@ use std::{process::ExitCode, sync::Arc};
     reason = "the one place where clock and chance come from; below they are arguments"
 )]
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let surroundings = Surroundings {
-        environment: std::env::vars().collect(),
+        environment: std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect(),
         clock: Arc::new(chrono::Utc::now),
         chance: rand::rngs::StdRng::from_os_rng(),
     };

@@ -1,18 +1,17 @@
 //! From a node's row to a client of its panel, and looking at a panel for the person who adds or tests a node.
 
-use crate::ops::nodes::{self, NodeError};
+use crate::ops::nodes::{self, Found, NodeError};
 use chrono::{DateTime, Utc};
 use fleet::{
     id::NodeId,
     inbound::{Inbound, choose_inbound},
-    node::Health,
 };
 use panel::{Access, AccessError, Deadlines, Examination, Login, Panel, PanelError, Tls};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use store::{
     Store,
-    nodes::{Look, NodeRecord, NodeSecrets, NodeSettings},
+    nodes::{NodeRecord, NodeSecrets, NodeSettings},
 };
 use url::Url;
 
@@ -44,6 +43,12 @@ pub fn open(
     };
     let clock = clock.clone();
     Panel::new(access, Arc::new(move || clock().into()))
+}
+
+/// Whether [`open`] would give a client, without keeping one.
+pub fn check(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), AccessError> {
+    let clock: Clock = Arc::new(|| DateTime::UNIX_EPOCH);
+    open(&settings.url, &settings.tls, settings.allow_http, secrets, Deadlines::default(), &clock).map(drop)
 }
 
 /// Why a panel was not looked at, or is not taken in.
@@ -114,13 +119,8 @@ pub async fn register(
         Err(_) if force => None,
         Err(why) => return Err(LookError::Unusable { name: name.clone(), why, seen: Box::new(seen) }),
     };
-    let look = inbound.map(|inbound| Look {
-        health: Health::Up,
-        inbound: Some(inbound),
-        panel_version: version(&seen),
-        response_ms: 0,
-    });
-    let node = nodes::add(store, settings, secrets, look.as_ref(), clock()).await?;
+    let found = inbound.map(|inbound| Found { inbound, panel_version: version(&seen) });
+    let node = nodes::add(store, settings, secrets, found.as_ref(), clock()).await?;
     Ok(Registered { node, seen })
 }
 

@@ -6,10 +6,15 @@
 //! | what an error looks like, and the codes | [`problem`] |
 //! | bodies, paths and queries that cannot be read | [`extract`] |
 //! | nodes | `nodes` with the shapes in `node_shapes` |
+//! | moves and jobs | `jobs` with the shapes in `job_shapes` |
+//! | how the fleet is, what was decided | `health` |
 //! | users, keys, placement | `users`, `placement` |
 
 pub mod auth;
 pub mod extract;
+pub mod health;
+pub mod job_shapes;
+mod jobs;
 pub mod node_shapes;
 mod nodes;
 mod placement;
@@ -62,9 +67,13 @@ fn described(app: &App) -> (Router<App>, utoipa::openapi::OpenApi) {
     let behind = |calls: OpenApiRouter<App>, scope| {
         calls.route_layer(from_fn_with_state(Guard { app: app.clone(), scope }, authorise))
     };
-    let looking = nodes::looking().merge(users::looking()).merge(placement::looking());
+    let looking = nodes::looking()
+        .merge(users::looking())
+        .merge(placement::looking())
+        .merge(jobs::looking())
+        .merge(health::looking());
     let calls = behind(looking, Scope::Read)
         .merge(behind(users::acting(), Scope::Bot))
-        .merge(behind(nodes::acting(), Scope::Admin));
+        .merge(behind(nodes::acting().merge(jobs::acting()).merge(health::acting()), Scope::Admin));
     OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, calls).split_for_parts()
 }

@@ -4,7 +4,7 @@ use crate::ops::nodes::{NodeChange, SecretsChange};
 use chrono::{DateTime, Utc};
 use fleet::{
     inbound::{Inbound, Protocol},
-    node::{Health, Policy},
+    node::Policy,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -102,8 +102,14 @@ pub enum PolicyShape {
 pub struct HealthShape {
     /// `unknown`, `healthy` or `unhealthy`.
     pub state: &'static str,
-    /// Why, when it is unhealthy.
+    /// More exactly: `unknown`, `up`, `suspect`, `degraded`, `misconfigured`, `down` or `probation`.
+    pub name: &'static str,
+    /// Since when.
+    pub since: Option<DateTime<Utc>>,
+    /// What is wrong, if anything.
     pub reason: Option<String>,
+    /// What its panel did not do when it was asked; such a node is given no new keys.
+    pub trouble: Option<String>,
 }
 
 /// A node to be added.
@@ -179,6 +185,7 @@ pub struct NodeChangeShape {
 impl From<NodeRecord> for NodeShape {
     fn from(record: NodeRecord) -> Self {
         let host = crate::links::host(&record);
+        let health = HealthShape::from(&record);
         Self {
             id: record.node.id.0,
             name: record.node.name,
@@ -195,7 +202,7 @@ impl From<NodeRecord> for NodeShape {
             current_users: record.node.current_users,
             priority: record.node.priority,
             weight: record.node.weight,
-            health: record.node.health.into(),
+            health,
             checked_at: record.checked_at,
             response_ms: record.response_ms,
             panel_version: record.panel_version,
@@ -223,14 +230,16 @@ impl From<&Inbound> for InboundShape {
     }
 }
 
-impl From<Health> for HealthShape {
-    fn from(health: Health) -> Self {
-        let state = health.as_str();
-        let reason = match health {
-            Health::Down { reason } => Some(reason),
-            Health::Up | Health::Unknown => None,
-        };
-        Self { state, reason }
+impl From<&NodeRecord> for HealthShape {
+    fn from(node: &NodeRecord) -> Self {
+        let state = node.watch.state();
+        Self {
+            state: state.word(),
+            name: state.name(),
+            since: state.since_ms().and_then(DateTime::from_timestamp_millis),
+            reason: state.why().map(str::to_owned),
+            trouble: node.trouble.clone(),
+        }
     }
 }
 
@@ -267,6 +276,8 @@ impl NewNodeShape {
             allow_http: self.allow_http,
             host: filled(self.host),
             chosen_inbound: self.inbound.map(fleet::id::InboundId),
+            connect_timeout: None,
+            check_timeout: None,
             policy: Policy::Active,
             max_users: self.max_users.unwrap_or(1000),
             priority: self.priority.unwrap_or(100),

@@ -1,7 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457), each with a `code` that stays the same for ever.
 
 use crate::{
-    ops::{keys::IssueError, nodes::NodeError},
+    ops::{jobs::JobError, keys::IssueError, moves::MoveError, nodes::NodeError},
     panels::LookError,
 };
 use axum::{
@@ -122,6 +122,42 @@ impl From<LookError> for Problem {
                     .with_seen(&seen)
             }
             LookError::Panel { .. } => Self::new(StatusCode::BAD_GATEWAY, "panel_failed", "the panel failed", detail),
+        }
+    }
+}
+
+impl From<MoveError> for Problem {
+    fn from(error: MoveError) -> Self {
+        let detail = error.to_string();
+        match error {
+            MoveError::UnknownNode(_) => Self::new(StatusCode::NOT_FOUND, "node_not_found", "unknown node", detail),
+            MoveError::UnknownUser(id) => Self::unknown_user(id),
+            MoveError::NoKey(_) => Self::new(StatusCode::NOT_FOUND, "key_not_found", "no key", detail),
+            MoveError::AtHome(_) => Self::new(StatusCode::CONFLICT, "at_home", "it lives there already", detail),
+            MoveError::Refused { reasons, .. } => {
+                Self::new(StatusCode::CONFLICT, "node_refuses", "the node does not take the key", detail)
+                    .with_seen(&reasons)
+            }
+            MoveError::NoRoom { keys, why, .. } => {
+                let seen = serde_json::json!({"keys": keys, "refusals": why.refusals});
+                Self::new(StatusCode::CONFLICT, "no_room_elsewhere", "some keys fit nowhere else", detail)
+                    .with_seen(&seen)
+            }
+            MoveError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<JobError> for Problem {
+    fn from(error: JobError) -> Self {
+        let detail = error.to_string();
+        match error {
+            JobError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "job_not_found", "unknown job", detail),
+            JobError::Over(_) => Self::new(StatusCode::CONFLICT, "job_over", "the job is over", detail),
+            JobError::NothingLeft(_) => {
+                Self::new(StatusCode::CONFLICT, "nothing_to_undo", "nothing is left to be undone", detail)
+            }
+            JobError::Store(error) => error.into(),
         }
     }
 }

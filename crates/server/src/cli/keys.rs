@@ -10,15 +10,19 @@ use crate::{
     api::users::{UserShape, shape},
     app::App,
     ops::{
-        keys::{Ask, revoke_all},
+        keys::{Ask, IssueError, revoke_all},
         users::find_standing,
     },
 };
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use fleet::place::{Location, Wants};
+use fleet::{
+    id::{KeyId, NodeId},
+    place::{Location, NoRoom, Reason, Wants},
+};
 use serde_json::json;
-use std::time::Duration;
-use store::users::Profile;
+use std::{collections::BTreeSet, time::Duration};
+use store::{nodes::NodeRecord, users::Profile};
 use tokio::time::{Instant, sleep};
 
 /// How long `keys delete` waits for panels to remove the clients.
@@ -63,11 +67,36 @@ async fn obtain(app: &App, user: User, renew: bool) -> Result<Printed, Failure> 
     let location = user.location.map(|name| Location { name, required: false });
     let wants = Wants { location, ..Wants::default() };
     let ask = Ask { telegram_id: id, newcomer: (!renew).then(Profile::default), renew, wants };
-    let key = with_loops(app, app.intake.obtain(ask)).await?;
+    let key = with_loops(app, obtain_now(app, ask)).await?;
     let user = load(app, id).await?;
     let key = user.keys.into_iter().find(|k| k.id == key.0);
     let key = key.ok_or_else(|| Failure::Refused("the key was revoked by somebody else".to_owned()))?;
     Ok(Printed::good(key.link.clone(), json!(key)))
+}
+
+/// Refusals count only when they rest on a look at the panels that is newer than the command: the last one may be
+/// days old where no server runs, and the loops need a moment for theirs.
+async fn obtain_now(app: &App, ask: Ask) -> Result<KeyId, Failure> {
+    let (began, deadline) = ((app.clock)(), Instant::now() + app.config.panels.issue_wait);
+    loop {
+        match app.intake.obtain(ask.clone()).await {
+            Err(IssueError::NoRoom(why)) if Instant::now() < deadline && is_old(app, &why, began).await? => {
+                sleep(LOOK).await;
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+/// Whether a node refused because of what was seen of it before `since`, and for nothing else.
+async fn is_old(app: &App, why: &NoRoom, since: DateTime<Utc>) -> Result<bool, Failure> {
+    let nodes = app.store.read().nodes().await?;
+    let seen = |node: &NodeRecord| node.checked_at.is_some_and(|at| at > since);
+    let unseen: BTreeSet<NodeId> = nodes.iter().filter(|n| !seen(n)).map(|n| n.node.id).collect();
+    let observed = |reason: &Reason| {
+        matches!(reason, Reason::NotObserved | Reason::Doubtful { .. } | Reason::Down { .. } | Reason::NoInbound)
+    };
+    Ok(why.refusals.iter().any(|r| unseen.contains(&r.node) && r.reasons.iter().all(observed)))
 }
 
 async fn show(app: &App, telegram_id: i64) -> Result<Printed, Failure> {

@@ -3,7 +3,10 @@
 //! People read tables, programs ask for `--json`: then standard output holds exactly one document. Logs and errors go
 //! to standard error. Exit codes: 0 done, 1 understood but not done, 2 wrong usage or settings.
 
+mod alike;
 mod config;
+#[cfg(feature = "demo")]
+mod demo;
 mod keys;
 mod migrate;
 mod nodes;
@@ -14,15 +17,17 @@ mod tokens;
 
 use crate::{
     app::App,
-    config::{Config, ConfigErrors},
+    config::{Config, ConfigErrors, Mistake},
     data::{self, StartError},
     ops::nodes::NodeError,
     panels::{Clock, LookError},
 };
+use alike::Alike;
 use clap::{Parser, Subcommand};
 use print::Printed;
 use rand::rngs::StdRng;
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use serde_json::{Value, json};
+use std::{error::Error, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 use store::StoreError;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +53,9 @@ pub struct Cli {
 enum Command {
     /// Run the program: the bot's API, /api/v1, and the loops that look after the panels.
     Serve(serve::Serve),
+    /// See it work: five simulated panels, some hundred users, and a node that dies. Touches nothing of yours.
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
     /// Install into the database, leave it again, or see how it stands.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -108,7 +116,7 @@ impl Failure {
             Self::Config(_)
             | Self::Usage(_)
             | Self::Node(NodeError::Invalid(_))
-            | Self::Look(LookError::Node(NodeError::Invalid(_))) => 2,
+            | Self::Look(LookError::Node(NodeError::Invalid(_)) | LookError::Access { .. }) => 2,
             Self::Start(_)
             | Self::Store(_)
             | Self::Node(_)
@@ -117,6 +125,16 @@ impl Failure {
             | Self::Refused(_)
             | Self::Io { .. } => 1,
         }
+    }
+
+    /// For programs: in words, and mistakes in settings one by one.
+    fn document(&self) -> Value {
+        let mut document = json!({"error": self.in_words()});
+        if let Self::Config(ConfigErrors(mistakes)) = self {
+            let mistake = |m: &Mistake| json!({"place": m.place, "key": m.key, "message": m.message});
+            document["mistakes"] = mistakes.iter().map(mistake).collect();
+        }
+        document
     }
 
     /// The error and its causes on one line; causes that an outer text repeats are left out.
@@ -134,13 +152,30 @@ impl Failure {
     }
 }
 
+impl Cli {
+    /// Reads the arguments. Whoever asked for `--json` gets a document also when they make no sense.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, ExitCode> {
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        Self::try_parse_from(&arguments).map_err(|error| {
+            if error.use_stderr() && arguments.iter().any(|argument| argument == "--json") {
+                let words = error.to_string();
+                let first = words.lines().next().unwrap_or_default();
+                print::out(&format!("{:#}", json!({"error": first.trim_start_matches("error: ")})));
+            }
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        })
+    }
+}
+
 /// Runs one command to its end and says how it went.
 pub fn run(cli: Cli, surroundings: Surroundings) -> ExitCode {
     let json = cli.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            print::problem(&format!("the runtime cannot be started: {error}"), json);
+            let words = format!("the runtime cannot be started: {error}");
+            print::problem(&words, &json!({"error": words}), json);
             return ExitCode::FAILURE;
         }
     };
@@ -150,7 +185,7 @@ pub fn run(cli: Cli, surroundings: Surroundings) -> ExitCode {
             if printed.good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(failure) => {
-            print::problem(&failure.in_words(), json);
+            print::problem(&failure.in_words(), &failure.document(), json);
             ExitCode::from(failure.exit_code())
         }
     }
@@ -160,16 +195,25 @@ async fn execute(cli: Cli, surroundings: Surroundings) -> Result<Printed, Failur
     if let Command::Config(config::Settings::Sample) = cli.command {
         return Ok(config::sample());
     }
-    let settings = Config::load(cli.config.as_deref(), surroundings.environment).map_err(Failure::Config)?;
-    let mut desk = Desk { config: settings, data: cli.data, clock: surroundings.clock, chance: surroundings.chance };
+    #[cfg(feature = "demo")]
+    if let Command::Demo(demo) = &cli.command {
+        // Without settings, database and log of its own.
+        return demo.run(cli.json, surroundings).await;
+    }
+    let alike = Alike::of(&cli, &surroundings.environment);
+    let config = Config::load(cli.config.as_deref(), surroundings.environment).map_err(Failure::Config)?;
+    let mut desk = Desk { config, data: cli.data, alike, clock: surroundings.clock, chance: surroundings.chance };
     print::start_logs(&desk.config, matches!(cli.command, Command::Serve(_)));
     match cli.command {
-        Command::Serve(serve) => serve.run(desk).await,
+        Command::Serve(serve) => serve.run(desk, cli.json).await,
         Command::Migrate(migrate) => migrate.run(&mut desk).await,
         Command::Nodes(nodes) => nodes.run(desk.open().await?).await,
         Command::Keys(keys) => keys.run(desk.open().await?).await,
         Command::Tokens(tokens) => tokens.run(desk.open().await?).await,
         Command::Config(_) => Ok(config::checked(cli.config.as_deref())),
+        // Run above.
+        #[cfg(feature = "demo")]
+        Command::Demo(_) => Ok(Printed::good("", Value::Null)),
     }
 }
 
@@ -177,6 +221,7 @@ async fn execute(cli: Cli, surroundings: Surroundings) -> Result<Printed, Failur
 struct Desk {
     config: Config,
     data: PathBuf,
+    alike: Alike,
     clock: Clock,
     chance: StdRng,
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::node_shapes::NodeShape,
     app::App,
-    ops::nodes::{self, NodeChange, SecretsChange},
+    ops::nodes::{self, NodeChange, NodeError, SecretsChange},
     panels::{self, LookError},
 };
 use clap::{Args, Subcommand, ValueEnum};
@@ -138,7 +138,10 @@ impl Nodes {
             Self::Edit(edit) => edit.run(&app).await,
             Self::Delete(delete) => {
                 let id = nodes::load_named(&app.store, &delete.name).await?.node.id;
-                let gone = nodes::delete(&app.store, id, delete.abandon).await?;
+                let gone = nodes::delete(&app.store, id, delete.abandon).await.map_err(|error| match error {
+                    NodeError::InUse { .. } => Failure::Refused(format!("{error} (--abandon deletes it all the same)")),
+                    other => other.into(),
+                })?;
                 Ok(Printed::good(format!("node {} is deleted", gone.node.name), json!({"deleted": gone.node.name})))
             }
         }
@@ -164,6 +167,8 @@ impl Add {
             allow_http: self.allow_http,
             host: more.host,
             chosen_inbound: more.inbound.map(InboundId),
+            connect_timeout: None,
+            check_timeout: None,
             policy: Policy::Active,
             max_users: more.max_users.unwrap_or(1000),
             priority: more.priority.unwrap_or(100),
@@ -175,11 +180,15 @@ impl Add {
                 let document = json!({"node": NodeShape::from(added.node), "seen": added.seen});
                 Ok(Printed::good(format!("{}\nnode {name} is added", layers(&added.seen)), document))
             }
-            Err(LookError::Unusable { name, why, seen }) => Ok(Printed {
-                text: format!("{}\nnode {name} is NOT added: {why}\n(--force adds it all the same)", layers(&seen)),
-                document: json!({"error": why, "seen": seen}),
-                good: false,
-            }),
+            Err(LookError::Unusable { name, why, seen }) => {
+                let choose = if seen.is_good() { "--inbound ID chooses an inbound, " } else { "" };
+                let hint = format!("({choose}--force adds it all the same)");
+                Ok(Printed {
+                    text: format!("{}\nnode {name} is NOT added: {why}\n{hint}", layers(&seen)),
+                    document: json!({"error": why, "seen": seen}),
+                    good: false,
+                })
+            }
             Err(other) => Err(other.into()),
         }
     }
@@ -221,7 +230,7 @@ async fn list(app: &App) -> Result<Printed, Failure> {
             n.name.clone(),
             n.location.clone().unwrap_or_default(),
             Policy::from(n.policy).to_string(),
-            n.health.state.to_owned(),
+            n.health.name.to_owned(),
             format!("{}/{}", n.current_users, n.max_users),
             n.weight.to_string(),
             n.priority.to_string(),
@@ -263,7 +272,10 @@ fn layers(seen: &Examination) -> String {
         ("name", line(&seen.name, |a| a.join(", "))),
         ("tcp", line(&seen.tcp, Clone::clone)),
         ("tls", line(&seen.tls, |t| t.as_ref().map_or("none: plain http".to_owned(), |t| t.protocol.clone()))),
-        ("panel", line(&seen.panel, |v| v.panel.clone().map_or(v.generation.to_string(), |p| format!("3x-ui {p}")))),
+        (
+            "panel",
+            line(&seen.panel, |v| format!("3x-ui {}", v.panel.clone().unwrap_or_else(|| v.generation.to_string()))),
+        ),
         ("authorised", line(&seen.authorised, |c| format!("by {c:?}").to_lowercase())),
         ("xray", line(&seen.xray, |x| format!("{:?} {}", x.state, x.version).to_lowercase())),
         ("inbounds", line(&seen.inbounds, inbounds)),
@@ -278,7 +290,8 @@ fn line<T>(step: &Step<T>, words: impl Fn(&T) -> String) -> (&'static str, Strin
     match step {
         Step::Good { ms, found } => ("ok", format!("{} ({ms} ms)", words(found))),
         Step::Bad { why, found, .. } => {
-            let found = found.as_ref().map(|f| format!(" [{}]", words(f))).unwrap_or_default();
+            let found = found.as_ref().map(words).filter(|f| !f.is_empty());
+            let found = found.map(|f| format!(" [{f}]")).unwrap_or_default();
             ("FAILED", format!("{why}{found}"))
         }
         Step::NotReached => ("-", "not reached".to_owned()),

@@ -2,14 +2,14 @@
 
 use crate::config::Config;
 use comfy_table::{Table, presets::NOTHING};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// A command's result, for people and for programs.
 pub(super) struct Printed {
     /// For people; nothing when empty.
     pub(super) text: String,
-    /// For programs.
+    /// For programs; nothing when null.
     pub(super) document: Value,
     /// Whether what was asked for was so.
     pub(super) good: bool,
@@ -24,7 +24,11 @@ impl Printed {
 
 /// Prints a result on standard output.
 pub(super) fn result(printed: &Printed, json: bool) {
-    let text = if json { format!("{:#}", printed.document) } else { printed.text.clone() };
+    let text = match (json, &printed.document) {
+        (true, Value::Null) => String::new(),
+        (true, document) => format!("{document:#}"),
+        (false, _) => printed.text.clone(),
+    };
     if !text.is_empty() {
         out(&text);
     }
@@ -36,9 +40,9 @@ pub(super) fn out(text: &str) {
 }
 
 /// Prints why there is no result: for people on standard error; programs get a document all the same.
-pub(super) fn problem(words: &str, json: bool) {
+pub(super) fn problem(words: &str, document: &Value, json: bool) {
     if json {
-        out(&format!("{:#}", json!({"error": words})));
+        out(&format!("{document:#}"));
     }
     let _ = writeln!(io::stderr().lock(), "muster: {words}");
 }
@@ -53,7 +57,10 @@ pub(super) fn ask(question: &str) {
 /// A table for people.
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(head);
+    table.load_preset(NOTHING);
+    if !head.is_empty() {
+        table.set_header(head);
+    }
     for row in rows {
         table.add_row(row);
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Desk, Failure,
+    alike::Alike,
     print::{Printed, out},
 };
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
     serve::{serve, told_to_stop},
 };
 use clap::Args;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +23,11 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, mut desk: Desk) -> Result<Printed, Failure> {
+    pub(super) async fn run(self, mut desk: Desk, json: bool) -> Result<Printed, Failure> {
         if let Some(listen) = self.listen {
             desk.config.server.listen = listen;
         }
-        let data = desk.data.clone();
+        let alike = std::mem::take(&mut desk.alike);
         let app = desk.open().await?;
         let wanted = app.config.server.listen;
         let io = |what: String| move |source| Failure::Io { what, source };
@@ -41,32 +43,41 @@ impl Serve {
             tracing::info!("stopping");
             stopper.cancel();
         });
-        out(&welcome(&app, address, &data).await?);
+        if json {
+            out(&format!("{:#}", json!({"listening": format!("http://{address}")})));
+        } else {
+            out(&welcome(&app, address, &alike).await?);
+        }
         let store = app.store.clone();
         serve(app, listener, stop).await.map_err(io("the server failed".to_owned()))?;
         store.close().await;
-        Ok(Printed { text: String::new(), document: serde_json::json!({"stopped": true}), good: true })
+        Ok(Printed::good("", Value::Null))
     }
 }
 
 /// The address, and on the first start what to do next.
-async fn welcome(app: &App, address: SocketAddr, data: &std::path::Path) -> Result<String, Failure> {
+async fn welcome(app: &App, address: SocketAddr, alike: &Alike) -> Result<String, Failure> {
     let ready = format!("Muster listens on http://{address}");
     if !app.store.read().revisions().await?.is_empty() {
         return Ok(ready);
     }
-    let data =
-        if data == std::path::Path::new("muster-data") { String::new() } else { format!(" --data {}", data.display()) };
+    let Alike { arguments, terminal } = alike;
+    let secrets = &app.config.secrets;
+    let key = match &secrets.key_file {
+        Some(file) => file.display().to_string(),
+        None if secrets.key.is_some() => "the sealing key from your settings".to_owned(),
+        None => "secret.key from the data folder".to_owned(),
+    };
     Ok(format!(
         "{ready}\n\n\
-         There is no node yet. What to do next, in another terminal:\n\
+         There is no node yet. What to do next, {terminal}:\n\
          \x20 1. Add each panel:\n\
-         \x20      muster{data} nodes add --name NAME --url https://PANEL:PORT/BASE/ --username USER\n\
+         \x20      muster{arguments} nodes add --name NAME --url https://PANEL:PORT/BASE/ --username USER\n\
          \x20    (or --token-file FILE for an API token of 3x-ui 3.x; \"muster nodes add --help\" lists everything)\n\
          \x20 2. See that a key can be had:\n\
-         \x20      muster{data} keys issue TELEGRAM_ID\n\
+         \x20      muster{arguments} keys issue TELEGRAM_ID\n\
          \x20 3. Point the Telegram bot here: BACKEND_URL=http://{address}\n\
-         \x20 4. For programs: muster{data} tokens create --name NAME --scope admin, then http://{address}/api/v1/openapi.json\n\n\
-         Keep a copy of secret.key from the data folder: without it the panels' passwords cannot be read."
+         \x20 4. For programs: muster{arguments} tokens create --name NAME --scope admin, then http://{address}/api/v1/openapi.json\n\n\
+         Keep a copy of {key}: without it the panels' passwords cannot be read."
     ))
 }

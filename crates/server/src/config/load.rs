@@ -2,13 +2,9 @@
 
 use super::{
     Config,
+    file::{self, Entry},
     settings::{SETTINGS, Setting, contradictions},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
-};
-use serde_saphyr::Spanned;
 use std::{collections::BTreeMap, fmt, path::Path};
 
 const PREFIX: &str = "MUSTER_";
@@ -84,27 +80,20 @@ impl Loading {
             Ok(text) => text,
             Err(error) => return self.mistake(name, String::new(), format!("cannot be read: {error}")),
         };
-        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-            return;
-        }
-        let sections: BTreeMap<String, Option<BTreeMap<String, Spanned<Scalar>>>> = match serde_saphyr::from_str(&text)
-        {
-            Ok(sections) => sections,
-            Err(error) => {
-                let message = format!("is not a file of sections with settings: {error}");
-                return self.mistake(name, String::new(), message);
+        let entries = match file::read(&text) {
+            Ok(entries) => entries,
+            Err((line, message)) => {
+                let place = line.map_or(name.clone(), |line| format!("{name}:{line}"));
+                return self.mistake(place, String::new(), message);
             }
         };
-        let settings =
-            sections.iter().flat_map(|(section, all)| all.iter().flatten().map(move |(key, v)| (section, key, v)));
-        // In the order of the file, so that mistakes are told in it.
-        let mut settings: Vec<_> = settings.collect();
-        settings.sort_by_key(|(_, _, value)| value.referenced.line());
-        for (section, key, value) in settings {
-            let place = format!("{name}:{}", value.referenced.line());
-            match &value.value.0 {
-                Some(text) => self.set(place, section, key, text),
-                None => self.mistake(place, format!("{section}.{key}"), "has no value".to_owned()),
+        for Entry { line, section, key, value } in entries {
+            let place = format!("{name}:{line}");
+            match value {
+                // A section that holds nothing, as in the sample.
+                Ok(_) if key.is_empty() && is_section(&section) => {}
+                Ok(text) => self.set(place, &section, &key, &text),
+                Err(why) => self.mistake(place, named(&section, &key), why.to_owned()),
             }
         }
     }
@@ -125,15 +114,23 @@ impl Loading {
                 Ok(()) => {
                     self.places.insert((setting.section, setting.key), place);
                 }
-                Err(should_be) => self.mistake(place, format!("{section}.{key}"), format!("must be {should_be}")),
+                Err(should_be) => self.mistake(place, named(section, key), format!("must be {should_be}")),
             },
-            Err(message) => self.mistake(place, format!("{section}.{key}"), message),
+            Err(message) => self.mistake(place, named(section, key), message),
         }
     }
 
     fn mistake(&mut self, place: String, key: String, message: String) {
         self.mistakes.push(Mistake { place, key, message });
     }
+}
+
+fn named(section: &str, key: &str) -> String {
+    if key.is_empty() { section.to_owned() } else { format!("{section}.{key}") }
+}
+
+fn is_section(name: &str) -> bool {
+    SETTINGS.iter().any(|s| s.section == name)
 }
 
 fn find(section: &str, key: &str) -> Result<&'static Setting, String> {
@@ -148,61 +145,6 @@ fn find(section: &str, key: &str) -> Result<&'static Setting, String> {
         return Err(format!("there is no such section; there are: {}", known(sections)));
     }
     Err(format!("there is no such setting; in {section} there are: {}", known(here)))
-}
-
-/// A scalar as it was written, or a list of scalars joined by commas; `None` for nothing.
-struct Scalar(Option<String>);
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value or a list of values")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar(Some(text.to_owned())))
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar, E> {
-        Ok(Scalar(Some(value.to_string())))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Scalar, E> {
-        Ok(Scalar(Some(value.to_string())))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Scalar, E> {
-        Ok(Scalar(Some(value.to_string())))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Scalar, E> {
-        Ok(Scalar(Some(value.to_string())))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Scalar, E> {
-        Ok(Scalar(None))
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<Scalar, E> {
-        Ok(Scalar(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
-        let mut texts = Vec::new();
-        while let Some(Scalar(item)) = items.next_element()? {
-            texts.extend(item);
-        }
-        Ok(Scalar(Some(texts.join(","))))
-    }
 }
 
 #[cfg(test)]

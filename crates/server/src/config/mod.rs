@@ -3,12 +3,14 @@
 //! One table, in [`settings`], names every setting once: how it is read, checked, shown and documented. File,
 //! environment, `config check` and the sample file all go through it, so none can drift from the others.
 
+mod file;
 mod load;
 mod settings;
 
 pub use load::{ConfigErrors, Mistake};
 pub use settings::sample;
 
+use fleet::health::rules::{Rules, Timing};
 use ipnet::IpNet;
 use secrecy::SecretString;
 use std::{
@@ -30,6 +32,10 @@ pub struct Config {
     pub panels: Panels,
     /// How often panels are compared with the database.
     pub sync: Sync,
+    /// How nodes are watched, and when one counts as down.
+    pub health: Health,
+    /// How keys move.
+    pub moves: Moves,
     /// What users get.
     pub users: Users,
     /// What is logged.
@@ -89,6 +95,51 @@ pub struct Sync {
     pub poll: Duration,
 }
 
+/// How nodes are watched, and when one counts as down.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// How often, and for how long.
+    pub timing: Timing,
+    /// How much proof a conclusion needs.
+    pub rules: Rules,
+    /// `host:port` of addresses that should always accept and have nothing to do with the fleet: when all of them
+    /// fail as well, our own line is broken.
+    pub canaries: Vec<String>,
+}
+
+/// How keys move.
+#[derive(Debug, Clone)]
+pub struct Moves {
+    /// How long an old client is kept for a user who is not seen on his new node.
+    pub grace: Duration,
+    /// The most keys that begin to move in one pass.
+    pub per_pass: usize,
+    /// The most keys that are on their way to one node at the same time.
+    pub per_target: usize,
+    /// How long a key that moved is left alone by rebalancing.
+    pub cool_down: Duration,
+    /// By how many percent the fullest node's load may exceed the emptiest's before rebalancing does anything.
+    pub tolerance: u32,
+    /// How often each panel is asked who was seen on it.
+    pub seen_every: Duration,
+    /// How often the fleet is evened out by itself; `None`: only when asked.
+    pub rebalance_every: Option<Duration>,
+}
+
+impl Default for Moves {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_hours(72),
+            per_pass: 2000,
+            per_target: 500,
+            cool_down: Duration::from_hours(24),
+            tolerance: 10,
+            seen_every: Duration::from_mins(1),
+            rebalance_every: None,
+        }
+    }
+}
+
 /// What users get.
 #[derive(Debug, Clone)]
 pub struct Users {
@@ -132,6 +183,8 @@ impl Default for Config {
                 retry_interval: Duration::from_secs(5),
                 poll: Duration::from_millis(300),
             },
+            health: Health::default(),
+            moves: Moves::default(),
             users: Users { trial_enabled: true, trial_days: 7, site_name: "Muster".to_owned() },
             log: Log { json: false, level: "info".to_owned() },
         }

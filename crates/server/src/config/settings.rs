@@ -46,6 +46,42 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |c, v| { c.sync.retry_interval = duration(v)?; Ok(()) } },
     Setting { section: "sync", key: "poll", about: "How soon changes by other processes (the command line) are noticed.", sample: "300ms",
         set: |c, v| { c.sync.poll = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "interval", about: "How often every layer of a node is checked, give or take a tenth.", sample: "30s",
+        set: |c, v| { c.health.timing.interval = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "liveness", about: "How often panel and public port are merely connected to.", sample: "3s",
+        set: |c, v| { c.health.timing.liveness = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "recheck", about: "How soon one check follows another after a failure.", sample: "1500ms",
+        set: |c, v| { c.health.timing.recheck = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "liveness_timeout", about: "How long a liveness check waits.", sample: "2s",
+        set: |c, v| { c.health.timing.liveness_deadline = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "connect_timeout", about: "How long a full check waits for a connection.", sample: "3s",
+        set: |c, v| { c.health.timing.connect_deadline = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "check_timeout", about: "How long a whole full check may take.", sample: "8s",
+        set: |c, v| { c.health.timing.check_deadline = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "failures", about: "So many failures in a row make a node down.", sample: "3",
+        set: |c, v| { c.health.rules.failures = count(v)?; Ok(()) } },
+    Setting { section: "health", key: "failing_for", about: "And over at least this long.", sample: "5s",
+        set: |c, v| { c.health.rules.spread = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "probation_checks", about: "So many good full checks bring a node back.", sample: "3",
+        set: |c, v| { c.health.rules.probation_checks = count(v)?; Ok(()) } },
+    Setting { section: "health", key: "probation", about: "And over at least this long.", sample: "1m",
+        set: |c, v| { c.health.rules.probation = duration(v)?; Ok(()) } },
+    Setting { section: "health", key: "canaries", about: "Addresses (host:port) that always accept: when all fail too, nobody is moved. At least two on different networks.", sample: "[]",
+        set: |c, v| { c.health.canaries = list(v).map(canary).collect::<Result<_, _>>()?; Ok(()) } },
+    Setting { section: "moves", key: "grace", about: "How long an old client works on for a user who is not seen on the new node.", sample: "72h",
+        set: |c, v| { c.moves.grace = duration(v)?; Ok(()) } },
+    Setting { section: "moves", key: "per_pass", about: "The most keys that begin to move at once.", sample: "2000",
+        set: |c, v| { c.moves.per_pass = count(v)? as usize; Ok(()) } },
+    Setting { section: "moves", key: "per_target", about: "The most keys that are on their way to one node.", sample: "500",
+        set: |c, v| { c.moves.per_target = count(v)? as usize; Ok(()) } },
+    Setting { section: "moves", key: "cool_down", about: "How long rebalancing leaves a key alone that moved.", sample: "24h",
+        set: |c, v| { c.moves.cool_down = duration(v)?; Ok(()) } },
+    Setting { section: "moves", key: "tolerance", about: "By how many percent loads may differ before rebalancing does anything.", sample: "10",
+        set: |c, v| { c.moves.tolerance = count(v)?; Ok(()) } },
+    Setting { section: "moves", key: "seen_every", about: "How often each panel is asked which users were seen on it.", sample: "1m",
+        set: |c, v| { c.moves.seen_every = duration(v)?; Ok(()) } },
+    Setting { section: "moves", key: "rebalance_every", about: "How often the fleet is evened out by itself. Default: only when asked.", sample: "",
+        set: |c, v| { c.moves.rebalance_every = Some(duration(v)?); Ok(()) } },
     Setting { section: "users", key: "trial_enabled", about: "Whether new users get a trial; otherwise their accounts never run out.", sample: "true",
         set: |c, v| { c.users.trial_enabled = flag(v)?; Ok(()) } },
     Setting { section: "users", key: "trial_days", about: "How many days a trial lasts, 1 to 3650.", sample: "7",
@@ -55,7 +91,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting { section: "log", key: "format", about: "text or json, on standard error.", sample: "text",
         set: |c, v| { c.log.json = match v { "text" => false, "json" => true, _ => return Err("text or json".to_owned()) }; Ok(()) } },
     Setting { section: "log", key: "level", about: "error, warn, info, debug, trace, or a filter such as info,muster=debug.", sample: "info",
-        set: |c, v| { v.parse::<tracing_subscriber::EnvFilter>().map_err(|_| "a level such as info, or a filter such as info,muster=debug".to_owned())?; v.clone_into(&mut c.log.level); Ok(()) } },
+        set: |c, v| { c.log.level = log_filter(v)?; Ok(()) } },
 ];
 
 /// The sample file: every setting with its default and what it is for.
@@ -118,6 +154,15 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, &'static str
         "must not be longer than sync.full_interval",
     );
     must(sync.poll <= Duration::from_secs(10), "sync", "poll", "must be 10s or less");
+    let watching = config.health.timing.validate().err().into_iter().flatten();
+    for mistake in watching.chain(config.health.rules.validate().err().into_iter().flatten()) {
+        found.push(("health", setting_of(mistake.setting), mistake.what));
+    }
+    let mut must = |good: bool, section, key, message: &str| {
+        if !good {
+            found.push((section, key, message.to_owned()));
+        }
+    };
     must(
         config.database.url.is_none() || config.database.url_file.is_none(),
         "database",
@@ -131,6 +176,27 @@ pub(super) fn contradictions(config: &Config) -> Vec<(&'static str, &'static str
         "give key or key_file, not both",
     );
     found
+}
+
+/// The setting that `fleet` knows by a word of its own.
+fn setting_of(word: &'static str) -> &'static str {
+    match word {
+        "liveness_deadline" => "liveness_timeout",
+        "connect_deadline" => "connect_timeout",
+        "check_deadline" => "check_timeout",
+        "spread" => "failing_for",
+        same => same,
+    }
+}
+
+fn count(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|n| (1..=1_000_000).contains(n)).ok_or_else(|| "a whole number from 1".to_owned())
+}
+
+fn canary(text: &str) -> Result<String, String> {
+    let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let good = split.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if good { Ok(text.to_owned()) } else { Err(format!("addresses such as one.one.one.one:443, not {text:?}")) }
 }
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
@@ -161,6 +227,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).ok();
     let sensible = parsed.filter(|d| (Duration::from_millis(10)..=Duration::from_hours(30 * 24)).contains(d));
     sensible.ok_or_else(|| "a time from 10ms to 30d, such as 300ms, 5s, 10m or 24h".to_owned())
+}
+
+/// A lone word that is no level would pass for the name of a module, and silence everything else.
+fn log_filter(text: &str) -> Result<String, String> {
+    let told = |part: &str| part.contains('=') || part.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let good = !text.is_empty() && text.split(',').all(|part| told(part.trim()));
+    let good = good && text.parse::<tracing_subscriber::EnvFilter>().is_ok();
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("a level such as info, or a filter such as info,muster=debug".to_owned())
+    }
 }
 
 fn flag(text: &str) -> Result<bool, String> {

@@ -2,17 +2,26 @@
 //!
 //! A pass takes no input, may run twice, and leaves what it could not do to the next one. [`driver`] decides when
 //! passes run; [`sync`] has one loop per node, the only writer to that node's panel; [`place`] gives homes to keys
-//! whose node cannot take them after all; [`roster`] starts and stops the node loops as nodes come and go.
+//! whose node may not keep them; [`probe`] watches one node, and [`recorder`] writes down what it saw; [`seen`] asks who
+//! was seen where, and [`settle`] decides by it what becomes of old clients; [`roster`] starts and stops the node loops
+//! as nodes come and go; [`tidy`] throws old things away.
 
 pub mod driver;
 pub mod place;
+pub mod probe;
+pub mod recorder;
 pub mod roster;
+pub mod seen;
+pub mod settle;
 pub mod sync;
+pub mod tidy;
 
-use crate::{panels::Clock, waiters::Waiters};
+use crate::{config::Config, panels::Clock, waiters::Waiters};
 use driver::drive;
-use fleet::id::NodeId;
+use fleet::{id::NodeId, settle::Settings};
 use panel::Deadlines;
+use place::{guard::Guard, rescue::Limits};
+use rand::{SeedableRng as _, rngs::StdRng};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +29,10 @@ use std::{
 };
 use store::{Lease, Store};
 use sync::Timing;
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::sleep,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How often a process without the lease asks for it, and one that has it makes sure.
@@ -39,8 +51,12 @@ pub struct Loops {
     pub deadlines: Deadlines,
     /// How often things are done.
     pub timing: Timing,
+    /// Settings, for what is not said above.
+    pub config: Arc<Config>,
     /// The time.
     pub clock: Clock,
+    /// Chance, drawn from for every generator below.
+    pub chance: Arc<Mutex<StdRng>>,
 }
 
 impl Loops {
@@ -72,16 +88,15 @@ impl Loops {
 
     async fn run_under(&self, lease: &Lease, stop: &CancellationToken) {
         let (stop, tasks) = (stop.child_token(), TaskTracker::new());
-        let roster = roster::Roster::new(self.clone(), stop.clone(), tasks.clone());
-        let place = place::Place {
-            store: self.store.clone(),
-            waiters: self.waiters.clone(),
-            pokes: self.pokes.clone(),
-            clock: self.clock.clone(),
-            held: BTreeMap::new(),
-        };
+        let (tell, told) = mpsc::channel(recorder::WAITING);
+        let recording = recorder::record(self.store.clone(), told, self.pokes.clone(), self.clock.clone());
+        tasks.spawn(recording);
+        let roster = roster::Roster::new(self.clone(), tell, stop.clone(), tasks.clone());
         tasks.spawn(drive(roster, self.pokes.0.roster.clone(), stop.clone()));
-        tasks.spawn(drive(place, self.pokes.0.place.clone(), stop.clone()));
+        tasks.spawn(drive(self.place(), self.pokes.0.place.clone(), stop.clone()));
+        tasks.spawn(drive(self.settle(), self.pokes.0.settle.clone(), stop.clone()));
+        let tidy = tidy::Tidy::new(self.store.clone(), self.config.clone(), self.pokes.clone(), self.clock.clone());
+        tasks.spawn(drive(tidy, Arc::default(), stop.clone()));
         loop {
             tokio::select! {
                 () = sleep(LEASE_PERIOD) => if !lease.is_held().await {
@@ -95,6 +110,39 @@ impl Loops {
         tasks.close();
         tasks.wait().await;
     }
+
+    fn place(&self) -> place::Place {
+        let (moves, health) = (&self.config.moves, &self.config.health);
+        place::Place {
+            store: self.store.clone(),
+            waiters: self.waiters.clone(),
+            pokes: self.pokes.clone(),
+            clock: self.clock.clone(),
+            limits: Limits {
+                per_pass: moves.per_pass,
+                per_target: moves.per_target,
+                trial_days: self.config.trial().days,
+            },
+            guard: Guard::new(health.canaries.clone(), health.timing.full_round()),
+            held: BTreeMap::new(),
+        }
+    }
+
+    fn settle(&self) -> settle::Settle {
+        let grace_ms = i64::try_from(self.config.moves.grace.as_millis()).unwrap_or(i64::MAX);
+        settle::Settle {
+            store: self.store.clone(),
+            pokes: self.pokes.clone(),
+            clock: self.clock.clone(),
+            settings: Settings { grace_ms, ..Settings::default() },
+            watching_since: (self.clock)(),
+        }
+    }
+
+    /// A generator of one's own.
+    fn chance(&self) -> StdRng {
+        StdRng::from_rng(&mut *self.chance.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Wakes loops ahead of their time. A poke carries no message, and a lost one costs a period. Cheap to clone.
@@ -105,7 +153,9 @@ pub struct Pokes(Arc<Inner>);
 struct Inner {
     roster: Arc<Notify>,
     place: Arc<Notify>,
+    settle: Arc<Notify>,
     nodes: Mutex<BTreeMap<NodeId, Arc<Notify>>>,
+    probes: Mutex<BTreeMap<NodeId, Arc<Notify>>>,
 }
 
 impl Pokes {
@@ -119,9 +169,23 @@ impl Pokes {
         self.0.place.notify_one();
     }
 
+    /// A user was seen, or a key moved: an old client may go.
+    pub fn poke_settle(&self) {
+        self.0.settle.notify_one();
+    }
+
+    /// There is reason to look at this node now.
+    pub fn poke_probe(&self, node: NodeId) {
+        self.of_probe(node).notify_one();
+    }
+
     /// This node's panel has something to hear.
     pub fn poke_node(&self, node: NodeId) {
         self.of_node(node).notify_one();
+    }
+
+    pub(crate) fn of_probe(&self, node: NodeId) -> Arc<Notify> {
+        self.0.probes.lock().unwrap_or_else(PoisonError::into_inner).entry(node).or_default().clone()
     }
 
     pub(crate) fn of_node(&self, node: NodeId) -> Arc<Notify> {

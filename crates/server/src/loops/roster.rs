@@ -5,17 +5,17 @@ use crate::{
     loops::{
         Loops,
         driver::{Pass, Rest, drive},
+        probe::Probe,
+        recorder::Told,
+        seen::{Online, Seen},
         sync::Sync,
     },
     panels,
 };
 use fleet::id::NodeId;
 use std::{collections::BTreeMap, sync::Arc};
-use store::{
-    StoreError,
-    nodes::{Look, NodeRecord},
-};
-use tokio::task::JoinHandle;
+use store::{StoreError, nodes::NodeRecord};
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The roster of one process.
@@ -26,13 +26,15 @@ pub struct Roster {
     /// Where the node loops run, so that whoever stops them can wait for them.
     tasks: TaskTracker,
     running: BTreeMap<NodeId, Running>,
+    /// Whom the probes tell.
+    told: mpsc::Sender<Told>,
 }
 
 /// A node loop that runs.
 struct Running {
     revision: i64,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Pass for Roster {
@@ -46,8 +48,8 @@ impl Pass for Roster {
 
 impl Roster {
     /// A roster without loops yet. The node loops end when `stop` does.
-    pub fn new(with: Loops, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        Self { with, stop, tasks, running: BTreeMap::new() }
+    pub fn new(with: Loops, told: mpsc::Sender<Told>, stop: CancellationToken, tasks: TaskTracker) -> Self {
+        Self { with, stop, tasks, running: BTreeMap::new(), told }
     }
 
     async fn follow(&mut self) -> Result<(), StoreError> {
@@ -58,7 +60,9 @@ impl Roster {
             if let Some(old) = self.running.remove(&id) {
                 old.stop.cancel();
                 // Waited for, so that a panel never has two writers.
-                let _ = old.task.await;
+                for task in old.tasks {
+                    let _ = task.await;
+                }
             }
         }
         for (id, revision) in now {
@@ -77,31 +81,40 @@ impl Roster {
     async fn start(&mut self, node: NodeRecord, revision: i64) -> Result<(), StoreError> {
         let stop = self.stop.child_token();
         let id = node.node.id;
-        let task = match self.panel(&node).await {
-            Ok(panel) => {
-                let sync = Sync::new(
-                    id,
-                    Arc::new(panel),
-                    self.with.store.clone(),
-                    self.with.waiters.clone(),
-                    self.with.pokes.clone(),
-                    self.with.timing,
-                    self.with.clock.clone(),
-                );
-                self.tasks.spawn(drive(sync, self.with.pokes.of_node(id), stop.clone()))
-            }
+        let tasks = match self.panel(&node).await {
+            Ok(panel) => self.watch(node, Arc::new(panel), &stop),
             Err(reason) => {
                 tracing::warn!(node = %node.node.name, "node {} cannot be spoken to: {reason}", node.node.name);
-                let health = fleet::node::Health::Down { reason };
                 let tx = self.with.store.write().await?;
-                let look = Look { health, inbound: None, panel_version: None, response_ms: 0 };
-                tx.set_look(id, &look, (self.with.clock)()).await?;
+                tx.set_trouble(id, Some(&reason)).await?;
                 tx.commit().await?;
-                self.tasks.spawn(async {})
+                Vec::new()
             }
         };
-        self.running.insert(id, Running { revision, stop, task });
+        self.running.insert(id, Running { revision, stop, tasks });
         Ok(())
+    }
+
+    /// Starts everything that speaks to a node's panel.
+    fn watch(&self, node: NodeRecord, panel: Arc<panel::Panel>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let (id, with) = (node.node.id, &self.with);
+        let sync = Sync::new(
+            id,
+            panel.clone(),
+            with.store.clone(),
+            with.waiters.clone(),
+            with.pokes.clone(),
+            with.timing,
+            with.clock.clone(),
+        );
+        let online = Online::default();
+        let seen = Seen::new(id, panel.clone(), with, online.clone());
+        let probe = Probe::new(node, panel, with, with.chance(), self.told.clone(), online);
+        vec![
+            self.tasks.spawn(drive(sync, with.pokes.of_node(id), stop.clone())),
+            self.tasks.spawn(drive(seen, Arc::default(), stop.clone())),
+            self.tasks.spawn(probe.run(with.pokes.of_probe(id), stop.clone())),
+        ]
     }
 
     async fn panel(&self, node: &NodeRecord) -> Result<panel::Panel, String> {

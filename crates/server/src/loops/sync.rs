@@ -11,16 +11,19 @@ use crate::{
         Pokes,
         driver::{Pass, Rest},
     },
+    ops::keys::home,
     panels::Clock,
     waiters::{News, Waiters},
 };
-use fleet::{id::NodeId, node::Health};
+use chrono::{DateTime, Utc};
+use fleet::id::NodeId;
 use panel::{Panel, PanelError};
 use std::{sync::Arc, time::Duration};
 use store::{
-    Store, StoreError,
+    Store, StoreError, Write,
+    arrivals::{Arrival, Arrived},
     clients::{ClientRow, Version, Wanted},
-    nodes::Look,
+    events::Event,
 };
 use tokio::time::Instant;
 
@@ -99,36 +102,41 @@ impl Sync {
         self.quick().await
     }
 
-    /// Writes down that the node cannot take keys, and lets the place loop find other homes.
+    /// Writes down that the panel does not do what it is asked, so that nobody new is sent there, has the node looked
+    /// at, and lets the place loop find other homes for keys that nobody has seen yet.
     async fn failed(&mut self, error: &SyncError) -> Result<(), StoreError> {
         self.full_due = Instant::now();
-        let reason = match error {
+        let trouble = match error {
             SyncError::Store(_) | SyncError::Deleted | SyncError::NotYet => return Ok(()),
             SyncError::Panel(error) => error.to_string(),
             SyncError::Inbound(_) | SyncError::Xray(_) => error.to_string(),
         };
-        self.look(&Look { health: Health::Down { reason }, inbound: None, panel_version: None, response_ms: 0 })
-            .await?;
+        self.set_trouble(Some(&trouble)).await?;
+        self.pokes.poke_probe(self.node);
         self.pokes.poke_place();
         Ok(())
     }
 
-    /// Writes down what was seen of the node; a change of health is logged once.
-    async fn look(&self, look: &Look) -> Result<(), StoreError> {
+    /// Writes down what the panel does not do, or that it does; a change is logged once.
+    async fn set_trouble(&self, trouble: Option<&str>) -> Result<(), StoreError> {
+        let Some(before) = self.store.read().find_node(self.node).await? else { return Ok(()) };
+        if before.trouble.as_deref() == trouble {
+            return Ok(());
+        }
         let tx = self.store.write().await?;
-        let Some(before) = tx.read().find_node(self.node).await? else { return Ok(()) };
-        tx.set_look(self.node, look, (self.clock)()).await?;
+        tx.set_trouble(self.node, trouble).await?;
         tx.commit().await?;
         let name = &before.node.name;
-        match (&before.node.health, &look.health) {
-            (Health::Up, Health::Up) | (Health::Down { .. }, Health::Down { .. }) | (_, Health::Unknown) => {}
-            (_, Health::Up) => tracing::info!(node = %name, "node {name} is up"),
-            (_, Health::Down { reason }) => tracing::warn!(node = %name, "node {name} is down: {reason}"),
+        match (&before.trouble, trouble) {
+            (_, None) => tracing::info!(node = %name, "the panel of node {name} does what it is asked again"),
+            (None, Some(why)) => tracing::warn!(node = %name, "the panel of node {name} takes nobody: {why}"),
+            (Some(_), Some(_)) => {}
         }
         Ok(())
     }
 
-    /// Commits what a panel confirmed and gave up, and tells whoever waits for it.
+    /// Commits what a panel confirmed and gave up, writes where moved keys live into their rows, and tells whoever
+    /// waits.
     async fn settle(
         &self,
         confirmed: &[Version],
@@ -138,15 +146,22 @@ impl Sync {
         if confirmed.is_empty() && gone.is_empty() && refused.is_empty() {
             return Ok(());
         }
+        let now = (self.clock)();
         let tx = self.store.write().await?;
-        let in_force = tx.set_confirmed(confirmed, (self.clock)()).await?;
+        let arrived = tx.set_confirmed(confirmed, now).await?;
+        let moved = self.follow(&tx, &arrived, now).await?;
         if !gone.is_empty() {
             tx.set_gone(self.node, gone).await?;
         }
         tx.set_refused(refused).await?;
         tx.commit().await?;
-        if !in_force.is_empty() {
-            self.waiters.tell(in_force, &News::Confirmed);
+        if moved > 0 {
+            // There is room on their way for more.
+            self.pokes.poke_place();
+            self.pokes.poke_settle();
+        }
+        if !arrived.is_empty() {
+            self.waiters.tell(arrived.into_iter().map(|a| a.key), &News::Confirmed);
             // Keys that these replaced are now to be removed, perhaps elsewhere.
             self.pokes.poke_unsettled();
         }
@@ -154,6 +169,20 @@ impl Sync {
             self.pokes.poke_place();
         }
         Ok(())
+    }
+
+    /// Keys that moved here point here from now on. Says how many there are.
+    async fn follow(&self, tx: &Write<'_>, arrived: &[Arrived], now: DateTime<Utc>) -> Result<usize, StoreError> {
+        let moved: Vec<&Arrived> = arrived.iter().filter(|a| matches!(a.how, Arrival::Moved { .. })).collect();
+        if moved.is_empty() {
+            return Ok(0);
+        }
+        let Some(node) = tx.read().find_node(self.node).await? else { return Ok(0) };
+        let addresses = moved.iter().filter_map(|a| Some(home(&node, a.key, a.user, a.identity.clone()).ok()?.address));
+        tx.set_addresses(&addresses.collect::<Vec<_>>(), now).await?;
+        let message = format!("{} keys live on {} now", moved.len(), node.node.name);
+        tx.add_events(&[Event { at: now, kind: "moved", node: Some(self.node), key: None, message }]).await?;
+        Ok(moved.len())
     }
 }
 

@@ -16,7 +16,7 @@ use rand::RngCore;
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
     Store, StoreError,
-    clients::Assign,
+    assignments::Assign,
     events::Event,
     keys::{Address, KeyRecord, KeyState, NewKey},
     nodes::NodeRecord,

@@ -1,13 +1,15 @@
 //! Nodes: adding, editing, deleting. Looking at a panel is `panels.rs`; what is found there does not change what
 //! the operator said.
 
+use crate::panels;
 use chrono::{DateTime, Utc};
-use fleet::{id::NodeId, node::Policy};
+use fleet::{health::Health, id::NodeId, inbound::Inbound, node::Policy};
+use panel::AccessError;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::net::IpAddr;
 use store::{
     Store, StoreError,
-    nodes::{Look, NodeRecord, NodeSecrets, NodeSettings},
+    nodes::{NodeRecord, NodeSecrets, NodeSettings},
 };
 use url::{Host, Url};
 
@@ -87,7 +89,7 @@ pub enum NodeError {
     #[error("a node named {0:?} exists already")]
     Exists(String),
     /// Its panel holds clients of ours.
-    #[error("node {name} still serves {clients} keys: nobody would serve them if it were {what}")]
+    #[error("node {name} still serves {clients} key(s): nobody would serve them if it were {what}")]
     InUse {
         /// The node.
         name: String,
@@ -111,19 +113,30 @@ pub struct Invalid {
     pub message: String,
 }
 
+/// What somebody who looked at a panel found there, all being well.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The inbound that keys would live on.
+    pub inbound: Inbound,
+    /// The panel's version.
+    pub panel_version: Option<String>,
+}
+
 /// Adds a node, with what was seen of its panel if somebody looked. The running loops notice it within a second.
 pub async fn add(
     store: &Store,
     settings: &NodeSettings,
     secrets: &NodeSecrets,
-    look: Option<&Look>,
+    found: Option<&Found>,
     now: DateTime<Utc>,
 ) -> Result<NodeRecord, NodeError> {
     validate(settings, secrets)?;
     let tx = store.write().await?;
     let id = tx.add_node(settings, secrets, now).await.map_err(|e| taken(e, &settings.name))?;
-    if let Some(look) = look {
-        tx.set_look(id, look, now).await?;
+    if let Some(found) = found {
+        let now_ms = now.timestamp_millis();
+        tx.set_panel(id, Some(&found.inbound), found.panel_version.as_deref()).await?;
+        tx.set_health(id, &Health::seen_well(now_ms, now_ms), now).await?;
     }
     let added = tx.read().find_node(id).await?.ok_or_else(|| NodeError::Unknown(id.to_string()))?;
     tx.commit().await?;
@@ -196,6 +209,8 @@ fn merged(record: &NodeRecord, change: &NodeChange) -> NodeSettings {
         allow_http: change.allow_http.unwrap_or(record.allow_http),
         host: text(&change.host, &record.host),
         chosen_inbound: change.inbound.map(fleet::id::InboundId).or(record.chosen_inbound),
+        connect_timeout: record.connect_timeout,
+        check_timeout: record.check_timeout,
         policy: change.policy.unwrap_or(record.node.policy),
         max_users: change.max_users.unwrap_or(record.node.max_users),
         priority: change.priority.unwrap_or(record.node.priority),
@@ -244,7 +259,7 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
             check(
                 url.scheme() != "http" || settings.allow_http,
                 "url",
-                "plain http would show the panel's password to everybody on the way: use https, or allow it with allow_http",
+                "plain http would show the panel's password to everybody on the way: use https, or allow it (allow_http, --allow-http)",
             );
             check(
                 url.username().is_empty() && url.password().is_none(),
@@ -256,11 +271,7 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
         }
         Err(why) => check(false, "url", &format!("is not an address: {why}")),
     }
-    check(
-        crate::panels::tls(&settings.tls).is_some(),
-        "tls",
-        "verify, skip, or pin: followed by 64 hexadecimal digits",
-    );
+    check(panels::tls(&settings.tls).is_some(), "tls", "verify, skip, or pin: followed by 64 hexadecimal digits");
     if let Some(host) = &settings.host {
         let good = host.parse::<IpAddr>().is_ok()
             || Host::parse(host).is_ok_and(|h| h.to_string() == host.to_ascii_lowercase());
@@ -271,5 +282,20 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
     check((0.0..=10_000.0).contains(&settings.weight), "weight", "0 to 10000; 1 is neutral, 0 takes nobody");
     let login = !secrets.username.is_empty() && !secrets.password.expose_secret().is_empty();
     check(login || secrets.token.is_some(), "username", "give an API token, or a user name and a password");
+    if wrong.is_empty()
+        && let Err(why) = panels::check(settings, secrets)
+    {
+        let field = match &why {
+            AccessError::BadToken => "token",
+            AccessError::BadTotpSecret => "totp_secret",
+            AccessError::IncompleteLogin(_) | AccessError::NoCredentials => "password",
+            AccessError::Scheme(_)
+            | AccessError::PlainHttp
+            | AccessError::NoHost
+            | AccessError::CredentialsInUrl
+            | AccessError::Client(_) => "url",
+        };
+        wrong.push(Invalid { field, message: why.to_string() });
+    }
     if wrong.is_empty() { Ok(()) } else { Err(NodeError::Invalid(wrong)) }
 }

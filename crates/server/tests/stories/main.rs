@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod api;
 mod bot;
 mod burst;
+mod command_line;
+#[cfg(feature = "demo")]
+mod demo;
+mod failover;
 mod faults;
 mod kill;
+mod moving;
+mod program;
 mod replaced;
 mod world;

@@ -1,6 +1,7 @@
 //! A running Muster on a database of its own, simulated panels beside it, and a clock the test moves.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use fleet::{health::rules::Timing, id::NodeId};
 use muster::{app::App, config::Config, ops::tokens, serve::serve};
 use panel_sim::{Generation, Held, Setup, Sim};
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -69,7 +70,43 @@ pub(crate) fn quick() -> Config {
     config.panels.issue_wait = Duration::from_secs(15);
     config.sync.retry_interval = Duration::from_millis(100);
     config.sync.poll = Duration::from_millis(50);
+    config.health.timing = Timing {
+        interval: Duration::from_secs(4),
+        liveness: Duration::from_secs(2),
+        recheck: Duration::from_millis(250),
+        liveness_deadline: Duration::from_secs(2),
+        connect_deadline: Duration::from_secs(2),
+        check_deadline: Duration::from_secs(4),
+    };
+    // Longer than any story: nobody is moved here. `failover` tells those.
+    config.health.rules.spread = Duration::from_mins(10);
     config
+}
+
+/// Settings for stories of nodes that die: seconds become tenths of seconds, and the rules stay as they are.
+pub(crate) fn watchful() -> Config {
+    let mut config = quick();
+    config.health.timing = Timing {
+        interval: Duration::from_millis(1000),
+        liveness: Duration::from_millis(400),
+        recheck: Duration::from_millis(150),
+        liveness_deadline: Duration::from_millis(400),
+        connect_deadline: Duration::from_millis(500),
+        check_deadline: Duration::from_millis(1000),
+    };
+    config.health.rules.spread = Duration::from_millis(600);
+    config.health.rules.probation = Duration::from_millis(1500);
+    config
+}
+
+/// Tells a story of a fleet of both generations on every database.
+pub(crate) async fn on_every_database(config: Config, story: impl AsyncFn(&mut World)) {
+    for db in TestDatabase::all().await {
+        eprintln!("on {}", db.engine);
+        let mut world = World::start(db, config.clone()).await;
+        story(&mut world).await;
+        world.stop().await;
+    }
 }
 
 /// Tells a story on every database with panels of every generation.
@@ -130,7 +167,8 @@ impl World {
     pub(crate) async fn node(&mut self, name: &str, generation: Generation, max_users: i64) {
         let setup = Setup { seed: u64::from(name.as_bytes()[0]), ..Setup::default() };
         let sim = Sim::start(generation, setup).await.unwrap();
-        sim.add_inbound(&reality(443));
+        let port = sim.open_port().await.unwrap();
+        sim.add_inbound(&reality(port));
         self.join(name, sim, json!({"max_users": max_users})).await;
     }
 
@@ -204,6 +242,27 @@ impl World {
         (self.http.clone(), self.url.clone())
     }
 
+    /// What we hold to be true of a node, in a word.
+    pub(crate) async fn state(&self, node: &str) -> &'static str {
+        self.store.read().find_node_named(node).await.unwrap().unwrap().watch.state().name()
+    }
+
+    pub(crate) async fn until_state(&self, node: &str, state: &str) {
+        self.until(&format!("{node} is {state}"), async |world: &Self| world.state(node).await == state).await;
+    }
+
+    /// Where the user's key lives, by the bot's answer.
+    pub(crate) async fn home(&self, telegram_id: i64) -> String {
+        let (_, answer) = self.bot(Method::GET, &format!("user-dashboard/{telegram_id}"), None).await;
+        answer["vpn_keys"][0]["node_info"]["name"].as_str().unwrap().to_owned()
+    }
+
+    /// How many keys live on a node.
+    pub(crate) async fn residents(&self, node: &str) -> usize {
+        let node = self.store.read().find_node_named(node).await.unwrap().unwrap().node.id;
+        self.store.read().keys_on(node).await.unwrap().len()
+    }
+
     /// Waits for something to become true.
     pub(crate) async fn until(&self, what: &str, is: impl AsyncFn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -229,11 +288,11 @@ impl World {
         self.check_homes().await;
         let held = self.everything();
         let writes: Vec<u64> = self.sims.values().map(Sim::writes).collect();
-        let began = self.clock.now();
+        let listed: BTreeMap<String, u64> =
+            self.sims.iter().map(|(name, sim)| (name.clone(), sim.listings())).collect();
         self.restart().await;
-        self.until("every node was looked at", async |world: &Self| {
-            let nodes = world.store.read().nodes().await.unwrap();
-            nodes.iter().all(|n| n.checked_at.is_some_and(|at| at > began) || world.sim(&n.node.name).is_dark())
+        self.until("every panel was listed again", async |world: &Self| {
+            world.sims.iter().all(|(name, sim)| sim.is_dark() || sim.listings() > listed[name])
         })
         .await;
         self.settle().await;
@@ -241,23 +300,38 @@ impl World {
         assert_eq!(self.sims.values().map(Sim::writes).collect::<Vec<_>>(), writes, "another pass wrote something");
     }
 
-    /// Every key in force is a client of its UUID on its node, and on no other node that can be asked.
+    /// Every key in force is a client on its node; beside those there are only clients that are leaving, on no other
+    /// node that can be asked; and the books say so.
     pub(crate) async fn check_homes(&self) {
-        let nodes = self.store.read().nodes().await.unwrap();
-        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for node in &nodes {
-            let keys = self.store.read().keys_on(node.node.id).await.unwrap();
-            let names = keys.into_iter().map(|key| key.identity.unwrap().name.to_string());
-            let here = wanted.entry(node.node.name.clone()).or_default();
-            here.extend(names);
-            assert_eq!(node.node.current_users, i64::try_from(here.len()).unwrap(), "count of {}", node.node.name);
+        let read = self.store.read();
+        let nodes = read.nodes().await.unwrap();
+        let mut leaving: BTreeMap<NodeId, BTreeSet<String>> = BTreeMap::new();
+        for key in read.leaving(self.clock.now()).await.unwrap() {
+            let name = read.find_key(key.key).await.unwrap().unwrap().identity.unwrap().name.to_string();
+            for old in key.moved.leaving {
+                leaving.entry(old.node).or_default().insert(name.clone());
+            }
         }
-        for (node, wanted) in wanted.iter().filter(|(node, _)| !self.sim(node).is_dark()) {
-            let sim = self.sim(node);
+        for node in nodes {
+            let keys = read.keys_on(node.node.id).await.unwrap();
+            let mut wanted: BTreeSet<String> =
+                keys.into_iter().map(|key| key.identity.unwrap().name.to_string()).collect();
+            wanted.extend(leaving.remove(&node.node.id).unwrap_or_default());
+            let (name, engine) = (&node.node.name, self.db.engine);
+            assert!(node.node.current_users <= node.node.max_users, "{name} is above its cap on {engine}");
+            let sim = self.sim(name);
+            if sim.is_dark() {
+                continue;
+            }
+            assert_eq!(
+                node.node.current_users,
+                i64::try_from(wanted.len()).unwrap(),
+                "the count of {name} on {engine}"
+            );
             let held: Vec<Held> = sim.inbound_ids().into_iter().flat_map(|id| sim.clients(id)).collect();
             let ours: Vec<String> = held.iter().map(|c| c.email.clone()).filter(|name| is_ours(name)).collect();
-            assert_eq!(ours.iter().cloned().collect::<BTreeSet<_>>(), *wanted, "{node} on {}", self.db.engine);
-            assert_eq!(ours.len(), wanted.len(), "a client twice on {node}");
+            assert_eq!(ours.iter().cloned().collect::<BTreeSet<_>>(), wanted, "the clients of {name} on {engine}");
+            assert_eq!(ours.len(), wanted.len(), "a client twice on {name}");
         }
     }
 

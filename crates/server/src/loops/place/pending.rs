@@ -1,81 +1,19 @@
-//! The place loop: keys that nobody has seen yet, and whose node cannot take them after all, get another one.
+//! Keys that nobody has seen yet, and whose node cannot take them after all, get another one.
 
-use crate::{
-    loops::{
-        Pokes,
-        driver::{Pass, Rest},
-    },
-    ops::keys::home,
-    panels::Clock,
-    waiters::{News, Waiters},
-};
+use crate::ops::keys::home;
 use chrono::{DateTime, Utc};
 use fleet::{
     id::{KeyId, NodeId},
-    place::{Held, Home, Key, Placed, Wants, place},
+    place::{Home, Key, Placed, Wants, place},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use store::{
     Store, StoreError, Write,
-    clients::Assign,
+    assignments::Assign,
     events::Event,
     keys::{Address, KeyRecord},
     nodes::NodeRecord,
 };
-use tokio::time::Instant;
-
-/// How often homeless keys are looked for without a poke.
-const PERIOD: Duration = Duration::from_secs(5);
-
-/// The same while there are some.
-const SHORT_PERIOD: Duration = Duration::from_millis(500);
-/// How long whoever waits for a key is left waiting while no node can take it: time for a panel that failed once
-/// to be asked again, and little to somebody who would be told "no" anyway.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// The place loop of one process.
-pub struct Place {
-    /// Where keys and nodes are.
-    pub store: Store,
-    /// Who waits for them.
-    pub waiters: Waiters,
-    /// Whom to wake.
-    pub pokes: Pokes,
-    /// The time.
-    pub clock: Clock,
-    /// Since when which keys find no home.
-    pub held: BTreeMap<KeyId, Instant>,
-}
-
-impl Pass for Place {
-    async fn pass(&mut self) -> Rest {
-        match pass(&self.store, (self.clock)()).await {
-            Ok(placed) => {
-                for node in placed.moves.iter().map(|m| m.to) {
-                    self.pokes.poke_node(node);
-                }
-                self.give_up_on(placed.held);
-            }
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "keys could not be placed"),
-        }
-        Rest::Until(if self.held.is_empty() { PERIOD } else { SHORT_PERIOD })
-    }
-}
-
-impl Place {
-    /// Tells whoever waits for keys that have been without a home for a while. Before that their nodes may be back:
-    /// one failed call is no reason to send anybody away.
-    fn give_up_on(&mut self, held: Vec<Held>) {
-        let now = Instant::now();
-        let since = |key: &KeyId| self.held.get(key).copied().unwrap_or(now);
-        self.held = held.iter().map(|held| (held.key, since(&held.key))).collect();
-        for held in held {
-            if now - self.held[&held.key] >= PATIENCE {
-                self.waiters.tell([held.key], &News::Homeless(held.why));
-            }
-        }
-    }
-}
 
 /// One pass: every pending key whose node may not keep it moves to the best node, in one transaction. Says what
 /// moved and what is held for want of room.

@@ -6,7 +6,6 @@ use fleet::{
     client::{ObservedClient, credential},
     inbound::{Inbound, choose_inbound},
     key::ClientName,
-    node::Health,
     sync::{Desired, Drift, Observed, Step, diff, is_ours},
 };
 use panel::XrayState;
@@ -15,16 +14,13 @@ use store::{
     clients::{ClientRow, Version},
     events::Event,
     keys::Address,
-    nodes::{Look, NodeRecord},
+    nodes::NodeRecord,
 };
-use tokio::time::Instant;
 
 impl Sync {
     pub(super) async fn full(&mut self) -> Result<(), SyncError> {
         let node = self.store.read().find_node(self.node).await?.ok_or(SyncError::Deleted)?;
-        let began = Instant::now();
         let status = self.panel.status().await?;
-        let response_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
         match status.xray.state {
             XrayState::Running => {}
             XrayState::NotYet => return Err(SyncError::NotYet),
@@ -36,13 +32,14 @@ impl Sync {
         let inbound = choose_inbound(&inbounds, node.chosen_inbound.or(settled_on))?.clone();
         self.move_inbound(&node, &inbound, &inbounds).await?;
         self.repair(&node, &inbound).await?;
-        let health = match self.recent_refusal() {
-            Some(why) => Health::Down { reason: format!("it refused new clients a moment ago: {why}") },
-            None => Health::Up,
-        };
         let version = status.version.panel.unwrap_or_else(|| status.version.generation.to_string());
-        let look = Look { health, inbound: Some(inbound), panel_version: Some(version), response_ms };
-        Ok(self.look(&look).await?)
+        if node.inbound.as_ref() != Some(&inbound) || node.panel_version.as_deref() != Some(&version) {
+            let tx = self.store.write().await?;
+            tx.set_panel(self.node, Some(&inbound), Some(&version)).await?;
+            tx.commit().await?;
+        }
+        let trouble = self.recent_refusal().map(|why| format!("it refused new clients a moment ago: {why}"));
+        Ok(self.set_trouble(trouble.as_deref()).await?)
     }
 
     /// When keys live on another inbound of the panel than they did (the operator replaced it), or the inbound
@@ -75,13 +72,7 @@ impl Sync {
         });
         let now = (self.clock)();
         tx.set_addresses(&addresses.collect::<Vec<_>>(), now).await?;
-        let look = Look {
-            health: node.node.health.clone(),
-            inbound: Some(inbound.clone()),
-            panel_version: None,
-            response_ms: 0,
-        };
-        tx.set_look(self.node, &look, now).await?;
+        tx.set_panel(self.node, Some(inbound), None).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -1,0 +1,265 @@
+//! Calls about moves: emptying nodes, sending keys elsewhere, evening out the fleet, and the jobs that do it.
+
+use super::{
+    Problem,
+    extract::{Json, Path, TelegramId},
+    job_shapes::{
+        Begun, DrainAnswer, DrainShape, JobList, JobShape, MoveShape, RebalanceAnswer, RebalanceShape, SendShape,
+    },
+    node_shapes::NodeShape,
+};
+use crate::{
+    app::App,
+    ops::{
+        jobs::{self, JobError},
+        moves::{self, Drain},
+        nodes::{self, NodeChange},
+        rebalance,
+    },
+};
+use axum::extract::State;
+use fleet::{
+    id::{JobId, NodeId},
+    node::Policy,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// How many moves of a job are shown.
+const SHOWN: u64 = 1000;
+/// Who asks, as far as a job's list is concerned.
+const ASKED_BY: &str = "api";
+
+pub(super) fn looking() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
+}
+
+pub(super) fn acting() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(undo))
+        .routes(routes!(drain))
+        .routes(routes!(delete))
+        .routes(routes!(end_grace))
+        .routes(routes!(enable))
+        .routes(routes!(disable))
+        .routes(routes!(send))
+        .routes(routes!(even_out))
+}
+
+/// Whose wait was ended.
+#[derive(Serialize, ToSchema)]
+struct Ended {
+    /// How many old clients go.
+    ended: u64,
+}
+
+/// The latest jobs, newest first.
+#[utoipa::path(get, path = "/jobs", tag = "jobs", responses(
+    (status = 200, body = JobList),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+))]
+async fn list(State(app): State<App>) -> Result<Json<JobList>, Problem> {
+    let jobs = app.store.read().jobs(100).await?;
+    Ok(Json(JobList { jobs: jobs.iter().map(JobShape::from).collect() }))
+}
+
+/// One job with the first thousand of its moves.
+#[utoipa::path(get, path = "/jobs/{id}", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = JobShape),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+async fn one(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobShape>, Problem> {
+    let read = app.store.read();
+    let job = read.job(JobId(id)).await?.ok_or(JobError::Unknown(JobId(id)))?;
+    let moves = read.moves_of(job.id, None, SHOWN).await?;
+    let moves = Some(moves.iter().map(MoveShape::from).collect());
+    Ok(Json(JobShape { moves, ..JobShape::from(&job) }))
+}
+
+/// Begins no more moves of a job until it is resumed. What is on its way arrives.
+#[utoipa::path(post, path = "/jobs/{id}/pause", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = JobShape),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+))]
+async fn pause(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobShape>, Problem> {
+    Ok(Json((&jobs::set_paused(&app.store, JobId(id), true, (app.clock)()).await?).into()))
+}
+
+/// Lets a paused job go on.
+#[utoipa::path(post, path = "/jobs/{id}/resume", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = JobShape),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+))]
+async fn resume(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobShape>, Problem> {
+    let job = jobs::set_paused(&app.store, JobId(id), false, (app.clock)()).await?;
+    app.pokes.poke_place();
+    Ok(Json((&job).into()))
+}
+
+/// Takes a job back: a new job sends the keys that it moved to where they were.
+#[utoipa::path(post, path = "/jobs/{id}/undo", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = Begun),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+))]
+async fn undo(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Begun>, Problem> {
+    let trial = app.config.trial().days;
+    let job = jobs::undo(&app.store, JobId(id), ASKED_BY, trial, (app.clock)()).await?;
+    app.pokes.poke_place();
+    Ok(Json(Begun { job: job.map(|job| job.0) }))
+}
+
+/// Empties a node: it takes nobody from now on, and its keys move, each as soon as its new node confirmed it.
+#[utoipa::path(post, path = "/nodes/{id}/drain", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
+    request_body = DrainShape, responses(
+    (status = 200, body = DrainAnswer),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+    (status = 413, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+async fn drain(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Json(how): Json<DrainShape>,
+) -> Result<Json<DrainAnswer>, Problem> {
+    empty(&app, NodeId(id), &how, false).await
+}
+
+/// Empties a node and deletes it once nothing of ours is left there.
+#[utoipa::path(post, path = "/nodes/{id}/delete", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
+    request_body = DrainShape, responses(
+    (status = 200, body = DrainAnswer),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+    (status = 413, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+async fn delete(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    Json(how): Json<DrainShape>,
+) -> Result<Json<DrainAnswer>, Problem> {
+    empty(&app, NodeId(id), &how, true).await
+}
+
+async fn empty(app: &App, node: NodeId, how: &DrainShape, delete: bool) -> Result<Json<DrainAnswer>, Problem> {
+    let trial = app.config.trial().days;
+    if how.dry_run {
+        let preview = moves::preview(&app.store, node, trial).await?;
+        return Ok(Json(DrainAnswer::of(None, &preview)));
+    }
+    let drain = Drain { deadline: how.deadline, delete, partly: how.partly, asked_by: ASKED_BY.to_owned() };
+    let (job, preview) = moves::drain(&app.store, node, &drain, trial, (app.clock)()).await?;
+    app.pokes.poke_place();
+    Ok(Json(DrainAnswer::of(Some(job.0), &preview)))
+}
+
+/// Lets everybody who is leaving a node go at once, whether he was seen elsewhere or not.
+#[utoipa::path(post, path = "/nodes/{id}/end-grace", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = Ended),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+))]
+async fn end_grace(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Ended>, Problem> {
+    let ended = moves::end_grace(&app.store, NodeId(id)).await?;
+    app.pokes.poke_settle();
+    Ok(Json(Ended { ended }))
+}
+
+/// Lets a node take new keys again. What moved off it stays where it is.
+#[utoipa::path(post, path = "/nodes/{id}/enable", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = NodeShape),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+async fn enable(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<NodeShape>, Problem> {
+    set_policy(&app, id, Policy::Active).await
+}
+
+/// Takes a node out of service: it takes no new keys, and keeps those it has.
+#[utoipa::path(post, path = "/nodes/{id}/disable", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+    (status = 200, body = NodeShape),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+async fn disable(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<NodeShape>, Problem> {
+    set_policy(&app, id, Policy::Inactive).await
+}
+
+async fn set_policy(app: &App, id: i64, policy: Policy) -> Result<Json<NodeShape>, Problem> {
+    let change = NodeChange { policy: Some(policy), ..NodeChange::default() };
+    let node = nodes::edit(&app.store, NodeId(id), &change, (app.clock)()).await?;
+    app.pokes.poke_place();
+    Ok(Json(node.into()))
+}
+
+/// Sends a user's key to a node.
+#[utoipa::path(post, path = "/users/{telegram_id}/key/move", tag = "jobs",
+    params(("telegram_id" = i64, Path, minimum = 1, maximum = 9_007_199_254_740_991_i64)),
+    request_body = SendShape, responses(
+    (status = 200, body = Begun),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+    (status = 413, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+async fn send(
+    State(app): State<App>,
+    Path(TelegramId(id)): Path<TelegramId>,
+    Json(send): Json<SendShape>,
+) -> Result<Json<Begun>, Problem> {
+    let to = nodes::load_named(&app.store, &send.to).await?;
+    let (_, job) = moves::send(&app.store, id, &to, ASKED_BY, send.dry_run, (app.clock)()).await?;
+    app.pokes.poke_place();
+    Ok(Json(Begun { job: job.map(|job| job.0) }))
+}
+
+/// Brings the fleet to its weighted shares with the fewest moves; does nothing while loads differ little.
+#[utoipa::path(post, path = "/rebalance", tag = "jobs", request_body = RebalanceShape, responses(
+    (status = 200, body = RebalanceAnswer),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 413, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+async fn even_out(State(app): State<App>, Json(how): Json<RebalanceShape>) -> Result<Json<RebalanceAnswer>, Problem> {
+    let evened = rebalance::rebalance(&app.store, &app.config, ASKED_BY, how.dry_run, (app.clock)()).await?;
+    app.pokes.poke_place();
+    Ok(Json((&evened).into()))
+}

@@ -1,0 +1,152 @@
+//! Nodes emptied, deleted, evened out, and keys moved by hand.
+
+use crate::world::{World, on_every_database, watchful};
+use panel_sim::Generation;
+use reqwest::Method;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn draining_a_node_moves_everybody_and_cuts_off_nobody() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        for user in 1..=10 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Two, 200).await;
+        let (status, job) = world.api(Method::POST, "nodes/1/drain", Some(json!({"deadline": "24h"}))).await;
+        assert_eq!(status, 200, "{job}");
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 10).await;
+        world.settle().await;
+        assert!(world.clients("a").iter().filter(|c| c.enabled).count() == 10, "old clients work on");
+        let (_, answer) = world.api(Method::POST, "nodes/1/end-grace", None).await;
+        assert_eq!(answer["ended"], 10, "{answer}");
+        world.until("they are gone", async |w: &World| w.clients("a").is_empty()).await;
+        let (status, _) = world.api(Method::POST, "nodes/1/enable", None).await;
+        assert_eq!(status, 200);
+        world.rest().await;
+        assert_eq!(world.residents("b").await, 10, "staying is the rule");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_or_deletion_without_room_is_refused_with_the_list_and_changes_nothing() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        for user in 1..=5 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 2).await;
+        for path in ["nodes/1/drain", "nodes/1/delete"] {
+            let (status, refusal) = world.api(Method::POST, path, Some(json!({}))).await;
+            assert_eq!((status, &refusal["code"]), (409, &json!("no_room_elsewhere")), "{refusal}");
+            assert_eq!(refusal["seen"]["keys"].as_array().map(Vec::len), Some(3), "{refusal}");
+        }
+        assert_eq!(world.residents("a").await, 5);
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_deleted_once_its_users_have_left_it() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        for user in 1..=5 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        let (_, preview) = world.api(Method::POST, "nodes/1/delete", Some(json!({"dry_run": true}))).await;
+        assert_eq!(preview["moves"].as_array().map(Vec::len), Some(5), "{preview}");
+        assert_eq!(world.residents("a").await, 5, "a preview does nothing");
+        let (status, answer) = world.api(Method::POST, "nodes/1/delete", Some(json!({}))).await;
+        assert_eq!(status, 200, "{answer}");
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
+        world.api(Method::POST, "nodes/1/end-grace", None).await;
+        world.until("the node is gone", async |w: &World| w.store.read().nodes().await.unwrap().len() == 1).await;
+        assert!(world.clients("a").iter().all(|c| !c.enabled), "{:?}", world.clients("a"));
+        world.sims.remove("a");
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_moved_by_hand_and_the_job_is_undone() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        let before = world.key(1).await;
+        world.node("b", Generation::Three, 200).await;
+        let (status, dry) =
+            world.api(Method::POST, "users/1/key/move", Some(json!({"to": "b", "dry_run": true}))).await;
+        assert_eq!((status, &dry["job"]), (200, &json!(null)), "{dry}");
+        let (status, moved) = world.api(Method::POST, "users/1/key/move", Some(json!({"to": "b"}))).await;
+        assert_eq!(status, 200, "{moved}");
+        world.until("it lives on b", async |w: &World| w.home(1).await == "b").await;
+        let job = moved["job"].as_i64().unwrap();
+        world
+            .until("the job is over", async |w: &World| {
+                w.api(Method::GET, &format!("jobs/{job}"), None).await.1["state"] == "done"
+            })
+            .await;
+        let (status, undo) = world.api(Method::POST, &format!("jobs/{job}/undo"), None).await;
+        assert_eq!(status, 200, "{undo}");
+        world.until("it lives on a again", async |w: &World| w.home(1).await == "a").await;
+        world.settle().await;
+        assert_eq!(world.key(1).await, before);
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rebalancing_brings_the_fleet_to_its_shares_once_and_only_when_asked() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        for user in 1..=30 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Two, 200).await;
+        world.node("c", Generation::Three, 200).await;
+        let (_, dry) = world.api(Method::POST, "rebalance", Some(json!({"dry_run": true}))).await;
+        assert_eq!(dry["moves"], 20, "{dry}");
+        assert_eq!(world.residents("a").await, 30);
+        let (status, _) = world.api(Method::POST, "rebalance", Some(json!({}))).await;
+        assert_eq!(status, 200);
+        world
+            .until("the fleet is even", async |w: &World| w.residents("b").await == 10 && w.residents("c").await == 10)
+            .await;
+        let (_, again) = world.api(Method::POST, "rebalance", Some(json!({}))).await;
+        assert_eq!((&again["moves"], &again["job"]), (&json!(0), &json!(null)), "{again}");
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_job_moves_nobody_until_it_is_resumed() {
+    let mut config = watchful();
+    config.moves.per_target = 2;
+    on_every_database(config, async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        for user in 1..=20 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        world.sim("b").inject(panel_sim::Fault::Slow(std::time::Duration::from_millis(200)));
+        let (_, drain) = world.api(Method::POST, "nodes/1/drain", Some(json!({}))).await;
+        let job = drain["job"].as_i64().unwrap();
+        let (status, paused) = world.api(Method::POST, &format!("jobs/{job}/pause"), None).await;
+        assert_eq!((status, &paused["state"]), (200, &json!("paused")), "{paused}");
+        world.sim("b").heal();
+        world.settle().await;
+        let moved = world.residents("b").await;
+        assert!(moved < 20, "only what was on its way arrived");
+        world.rest().await;
+        assert_eq!(world.residents("b").await, moved);
+        world.api(Method::POST, &format!("jobs/{job}/resume"), None).await;
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 20).await;
+        world.rest().await;
+    })
+    .await;
+}
