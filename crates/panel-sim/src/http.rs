@@ -15,7 +15,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
     net::SocketAddr,
-    sync::{Arc, PoisonError},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
@@ -115,6 +115,7 @@ fn response(reply: Reply) -> Response<Body> {
 async fn with_faults(shared: &Shared, call: Call) -> Result<Reply, NoAnswer> {
     let api = call.segments.first().is_some_and(|s| s == "panel" || s == "login" || s == "csrf-token");
     let write = is_client_write(&call);
+    shared.calls.fetch_add(1, Ordering::Relaxed);
     if write {
         *shared.writes.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }

@@ -12,7 +12,10 @@ use serde_json::Value;
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::watch};
@@ -46,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) public: watch::Sender<Line>,
     /// How many client writes it answered or swallowed.
     pub(crate) writes: Mutex<u64>,
+    /// How many calls reached it.
+    pub(crate) calls: AtomicU64,
     /// How often its clients were listed.
     pub(crate) listings: Mutex<u64>,
     /// Held by whoever writes clients: panels do that one after the other.
@@ -77,6 +82,7 @@ impl Sim {
             line: watch::Sender::new(Line::Up),
             public: watch::Sender::new(Line::Up),
             writes: Mutex::default(),
+            calls: AtomicU64::default(),
             listings: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         });
@@ -254,6 +260,11 @@ impl Sim {
     /// How many calls that change clients reached it, answered or not.
     pub fn writes(&self) -> u64 {
         *self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many calls reached it, answered or not.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
     }
 
     /// How often it was asked for its clients, answered or not.

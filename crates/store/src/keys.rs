@@ -131,7 +131,13 @@ impl<C: ConnectionTrait> View<'_, C> {
     }
 
     pub(crate) async fn keys_where(&self, which: SimpleExpr) -> Result<Vec<KeyRecord>, StoreError> {
-        let in_force = Condition::any().add(lower_status().eq("active")).add(key::Column::MusterState.eq("pending"));
+        // A key that ended here stays so, whatever another program makes of its status.
+        let not_ended = Condition::any()
+            .add(key::Column::MusterState.is_null())
+            .add(key::Column::MusterState.ne("ended"));
+        let in_force = Condition::any()
+            .add(Condition::all().add(lower_status().eq("active")).add(not_ended))
+            .add(key::Column::MusterState.eq("pending"));
         let rows =
             key::Entity::find().filter(which).filter(in_force).order_by_desc(key::Column::Id).all(self.c).await?;
         rows.into_iter().map(record).collect()

@@ -17,6 +17,11 @@ pub struct TestDatabase {
     on_server: Option<OnServer>,
 }
 
+/// What seals panel secrets in tests.
+pub fn sealer() -> Sealer {
+    Sealer::new(&[7; 32], &[])
+}
+
 /// A database that must be dropped.
 #[derive(Debug)]
 struct OnServer {
@@ -55,7 +60,7 @@ impl TestDatabase {
 
     /// A store on it, without tables yet.
     pub async fn bare(&self) -> Store {
-        Store::open(&self.url, Sealer::new(&[7; 32], &[])).await.expect("a store")
+        Store::open(&self.url, sealer()).await.expect("a store")
     }
 
     /// A store on it, with tables.

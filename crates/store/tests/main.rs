@@ -15,3 +15,4 @@ mod scene;
 mod seen;
 mod tokens;
 mod users;
+mod timing_tmp;

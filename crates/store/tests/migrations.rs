@@ -2,11 +2,12 @@
 
 use crate::{
     picture::{Picture, differences, picture},
-    scene::{Scene, ask, raw},
+    scene::{Scene, ask, now, raw},
 };
+use fleet::settle::Cause;
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use std::error::Error as _;
-use store::{OpenError, Store, keys::KeyState, seal::Sealer, testing::TestDatabase};
+use store::{OpenError, Store, jobs::JobKind, keys::KeyState, seal::Sealer, testing::TestDatabase};
 
 const BOT: &str = include_str!("bot_schema.sql");
 
@@ -153,6 +154,14 @@ async fn work(scene: &Scene) {
     let ended = scene.issue_confirmed(scene.user(9002).await, here).await;
     scene.end(ended).await;
     scene.issue(scene.user(9003).await, here).await;
+    // A move that is under way when we leave, and one that is not settled.
+    let job = scene.job(JobKind::Drain, Some(there), None).await;
+    assert!(scene.start(used, here, Cause::Drain, Some(job)).await);
+    scene.confirm(&[scene.line(used, here).await.version]).await;
+    assert!(scene.start(used, there, Cause::Drain, Some(job)).await);
+    let tx = scene.store.write().await.unwrap();
+    tx.set_shown(&[used], now()).await.unwrap();
+    tx.commit().await.unwrap();
     scene.store.check_key().await.unwrap();
 }
 

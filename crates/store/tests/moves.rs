@@ -313,6 +313,10 @@ async fn a_key_that_another_program_revoked_stands_in_nobodys_way() {
         assert_eq!(scene.homes(new).await, [format!("{}:active:lives", nodes[0])]);
         let status = format!("SELECT status AS answer FROM vpn_keys WHERE id = {key}");
         assert_eq!(scene.ask::<String>(&status).await, ["expired"], "its word stands");
+        scene.run("UPDATE vpn_keys SET status = 'active'").await;
+        let keys: Vec<_> = scene.keys(user).await.into_iter().map(|key| key.id).collect();
+        assert_eq!(keys, [new], "but a key that was replaced stays ended");
+        assert_eq!(wanted(&scene, key, nodes[0]).await, None);
     }
 }
 

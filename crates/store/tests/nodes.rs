@@ -2,6 +2,11 @@
 
 use crate::scene::{Scene, now, secrets, settings};
 use fleet::{
+    health::{
+        Health as Watch,
+        reading::{Depth, LayerResult, PanelLayers, Port, Reading},
+        rules::Rules,
+    },
     id::{InboundId, NodeId},
     inbound::{Inbound, Protocol, Security, Transport},
     node::{Health, Policy},
@@ -11,6 +16,7 @@ use std::{error::Error as _, time::Duration};
 use store::{
     OpenError, Store, StoreError,
     nodes::{Look, NodeSecrets, NodeSettings},
+    samples::NewSample,
     seal::Sealer,
 };
 
@@ -112,12 +118,99 @@ async fn a_look_is_kept_and_an_edit_asks_for_a_new_one() {
     }
 }
 
+fn reading() -> Reading {
+    let good = || LayerResult::Good { ms: 3 };
+    let panel = PanelLayers {
+        name: good(),
+        tcp: LayerResult::Bad { why: "refused\0".to_owned(), ms: 1 },
+        ..PanelLayers::not_reached(true)
+    };
+    let port = Port { inbound: InboundId(7), port: 443, tcp: good(), tls: None };
+    let started_ms = now().timestamp_millis();
+    Reading { started_ms, ended_ms: started_ms + 40, depth: Depth::Full, panel, ports: vec![port] }
+}
+
+#[tokio::test]
+async fn health_is_kept_whole_for_us_and_as_a_word_for_others() {
+    for scene in Scene::all().await {
+        let id = scene.node("ams-1", 5).await;
+        let find = async || scene.store.read().find_node(id).await.unwrap().unwrap();
+        assert_eq!(find().await.watch, Watch::unknown());
+        let health = Watch::unknown().observe(&reading(), &Rules::default());
+        let machine = NewSample {
+            node: id,
+            health: health.state().into(),
+            response_ms: Some(40),
+            cpu_percent: Some(12.5),
+            mem_percent: Some(f64::INFINITY),
+            online_users: Some(17),
+            xray_version: Some("25.6.8".to_owned()),
+        };
+        let tx = scene.store.write().await.unwrap();
+        tx.set_health(id, &health, now()).await.unwrap();
+        tx.set_reading(id, &reading(), &machine).await.unwrap();
+        tx.set_trouble(id, Some("its disk is full\0")).await.unwrap();
+        tx.commit().await.unwrap();
+        let found = find().await;
+        assert_eq!((&found.watch, &found.reading), (&health, &Some(reading())));
+        assert_eq!((found.checked_at, found.response_ms), (Some(now()), Some(40)));
+        assert_eq!((found.cpu_percent, found.mem_percent, found.online_users), (Some(12.5), None, Some(17)));
+        assert_eq!(
+            (found.xray_version.as_deref(), found.trouble.as_deref()),
+            (Some("25.6.8"), Some("its disk is full"))
+        );
+        let words = "SELECT health_status || ': ' || health_reason AS answer FROM vpn_nodes";
+        let expected = format!("{}: {}", health.state().word(), health.state().why().unwrap().replace('\0', ""));
+        assert_eq!(scene.ask::<String>(words).await, [expected]);
+
+        let silent =
+            NewSample { response_ms: None, cpu_percent: None, online_users: None, xray_version: None, ..machine };
+        let tx = scene.store.write().await.unwrap();
+        tx.set_reading(id, &reading(), &silent).await.unwrap();
+        tx.set_trouble(id, None).await.unwrap();
+        tx.commit().await.unwrap();
+        let found = find().await;
+        assert_eq!((found.response_ms, found.cpu_percent, found.online_users, found.trouble), (None, None, None, None));
+        assert_eq!(found.xray_version.as_deref(), Some("25.6.8"));
+    }
+}
+
+#[tokio::test]
+async fn an_edit_that_changes_where_to_look_forgets_the_health_and_no_other_does() {
+    for scene in Scene::all().await {
+        let id = scene.node("ams-1", 5).await;
+        let health = Watch::unknown().observe(&reading(), &Rules::default());
+        let base = || settings("ams-1", 5);
+        let more = NodeSettings { policy: Policy::Maintenance, max_users: 9, weight: 2.0, ..base() };
+        for (edit, forgets) in [
+            (base(), false),
+            (more, false),
+            (NodeSettings { url: "https://other.example/".to_owned(), ..base() }, true),
+            (NodeSettings { host: Some("vpn.example".to_owned()), ..base() }, true),
+        ] {
+            let tx = scene.store.write().await.unwrap();
+            tx.set_health(id, &health, now()).await.unwrap();
+            tx.edit_node(id, &edit, now()).await.unwrap();
+            let found = tx.read().find_node(id).await.unwrap().unwrap();
+            tx.commit().await.unwrap();
+            let expected = if forgets { Watch::unknown() } else { health.clone() };
+            assert_eq!((found.watch, found.node.health == Health::Unknown), (expected, forgets), "{edit:?}");
+        }
+        let tx = scene.store.write().await.unwrap();
+        tx.set_health(id, &health, now()).await.unwrap();
+        tx.set_secrets(id, &secrets()).await.unwrap();
+        assert_eq!(tx.read().find_node(id).await.unwrap().unwrap().watch, Watch::unknown());
+    }
+}
+
 #[tokio::test]
 async fn what_was_seen_by_another_version_of_muster_is_looked_at_anew() {
     for scene in Scene::all().await {
         let id = scene.node("ams-1", 5).await;
         scene.run("UPDATE vpn_nodes SET inbound_seen = '{\"shape\": \"of another version\"}'").await;
-        assert_eq!(scene.store.read().find_node(id).await.unwrap().unwrap().inbound, None);
+        scene.run("UPDATE vpn_nodes SET health = inbound_seen, reading = inbound_seen").await;
+        let found = scene.store.read().find_node(id).await.unwrap().unwrap();
+        assert_eq!((found.inbound, found.watch, found.reading), (None, Watch::unknown(), None));
         scene.run("UPDATE vpn_nodes SET status = 'melting'").await;
         let refused = scene.store.read().nodes().await.unwrap_err();
         assert_eq!(refused.to_string(), format!("row {id} of vpn_nodes holds an unusable status: \"melting\""));

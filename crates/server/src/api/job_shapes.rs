@@ -185,6 +185,13 @@ impl From<&Job> for JobShape {
     }
 }
 
+impl JobShape {
+    /// A job with the first of its moves.
+    pub fn with_moves(job: &Job, moves: &[JobMove]) -> Self {
+        Self { moves: Some(moves.iter().map(MoveShape::from).collect()), ..Self::from(job) }
+    }
+}
+
 impl From<&JobMove> for MoveShape {
     fn from(one: &JobMove) -> Self {
         Self {
@@ -238,7 +245,6 @@ mod time {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-        let parsed = humantime::parse_duration(&text).ok().filter(|d| *d <= Duration::from_hours(24 * 365));
-        parsed.map(Some).ok_or_else(|| de::Error::custom("a time up to a year, such as 30m or 24h"))
+        crate::ops::moves::read_deadline(&text).map(Some).map_err(de::Error::custom)
     }
 }

@@ -4,14 +4,14 @@ use super::{
     Problem,
     extract::{Json, Path, TelegramId},
     job_shapes::{
-        Begun, DrainAnswer, DrainShape, JobList, JobShape, MoveShape, RebalanceAnswer, RebalanceShape, SendShape,
+        Begun, DrainAnswer, DrainShape, JobList, JobShape, RebalanceAnswer, RebalanceShape, SendShape,
     },
     node_shapes::NodeShape,
 };
 use crate::{
     app::App,
     ops::{
-        jobs::{self, JobError},
+        jobs,
         moves::{self, Drain},
         nodes::{self, NodeChange},
         rebalance,
@@ -26,8 +26,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// How many moves of a job are shown.
-const SHOWN: u64 = 1000;
 /// Who asks, as far as a job's list is concerned.
 const ASKED_BY: &str = "api";
 
@@ -74,11 +72,8 @@ async fn list(State(app): State<App>) -> Result<Json<JobList>, Problem> {
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn one(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobShape>, Problem> {
-    let read = app.store.read();
-    let job = read.job(JobId(id)).await?.ok_or(JobError::Unknown(JobId(id)))?;
-    let moves = read.moves_of(job.id, None, SHOWN).await?;
-    let moves = Some(moves.iter().map(MoveShape::from).collect());
-    Ok(Json(JobShape { moves, ..JobShape::from(&job) }))
+    let (job, moves) = jobs::load(&app.store, JobId(id)).await?;
+    Ok(Json(JobShape::with_moves(&job, &moves)))
 }
 
 /// Begins no more moves of a job until it is resumed. What is on its way arrives.

@@ -40,3 +40,21 @@ fn quoted(path: &Path) -> String {
     let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+@:,".contains(c));
     if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_when_a_shell_would_take_it_apart() {
+        for (path, typed) in [
+            ("/srv/muster-data", "/srv/muster-data"),
+            ("my data", "'my data'"),
+            ("it's", r"'it'\''s'"),
+            ("a;b", "'a;b'"),
+            ("данные", "данные"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), typed);
+        }
+    }
+}

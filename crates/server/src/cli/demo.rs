@@ -3,7 +3,10 @@
 //! With `--json` it prints one JSON object a line for every change (see [`Change`](crate::demo::change::Change)),
 //! instead of one document at the end.
 
-use super::{Failure, Surroundings, print::Printed};
+use super::{
+    Failure, Surroundings,
+    print::{self, Printed},
+};
 use crate::demo::{
     self, DemoError, Ended, Options,
     control::{self, ControlError},
@@ -66,6 +69,9 @@ impl Demo {
             Options { users: usize::try_from(self.users).unwrap_or(usize::MAX), once: self.once, listen: self.listen };
         let show = show(json, &surroundings.environment);
         let is_on_screen = show.is_on_screen();
+        if !is_on_screen {
+            print::start_logs(&demo::settings::settings(), true);
+        }
         match demo::run(&options, surroundings.clock, surroundings.chance, show).await? {
             Ended::Stopped(summary) | Ended::Told(summary) if is_on_screen => Ok(Printed::good(summary, Value::Null)),
             // What happened was told as it happened.

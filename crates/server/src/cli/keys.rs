@@ -1,16 +1,22 @@
 //! `muster keys`.
 
 use super::{
-    Failure,
-    print::{Printed, table},
+    ASKED_BY, Failure,
+    follow::{Told, Wait, follow},
+    print::{BY_SERVER, Printed, table},
     with_loops,
 };
 use crate::{
-    api::extract::TelegramId,
-    api::users::{UserShape, shape},
+    api::{
+        extract::TelegramId,
+        job_shapes::Begun,
+        users::{UserShape, shape},
+    },
     app::App,
     ops::{
         keys::{Ask, IssueError, revoke_all},
+        moves::send,
+        nodes::load_named,
         users::find_standing,
     },
 };
@@ -37,8 +43,25 @@ pub(super) enum Keys {
     Show(User),
     /// A new key instead of the user's old one.
     Refresh(User),
+    /// Send the user's key to a node. It works on both until he is seen there.
+    Move(Move),
     /// Revoke all keys of the user.
     Delete(User),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Move {
+    /// The user's Telegram id.
+    #[arg(value_name = "TELEGRAM_ID", value_parser = clap::value_parser!(i64).range(1..=TelegramId::MAX))]
+    telegram_id: i64,
+    /// The node's name (or id).
+    #[arg(long, value_name = "NODE")]
+    to: String,
+    /// Only say whether that node would take it.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 #[derive(Debug, Args)]
@@ -52,11 +75,12 @@ pub(super) struct User {
 }
 
 impl Keys {
-    pub(super) async fn run(self, app: App) -> Result<Printed, Failure> {
+    pub(super) async fn run(self, app: App, told: Told) -> Result<Printed, Failure> {
         match self {
             Self::Issue(user) => obtain(&app, user, false).await,
             Self::Refresh(user) => obtain(&app, user, true).await,
             Self::Show(user) => show(&app, user.telegram_id).await,
+            Self::Move(asked) => asked.run(&app, told).await,
             Self::Delete(user) => delete(&app, user.telegram_id).await,
         }
     }
@@ -109,6 +133,22 @@ async fn show(app: &App, telegram_id: i64) -> Result<Printed, Failure> {
     });
     let keys = table(&["KEY", "NODE", "NAME", "LINK"], rows);
     Ok(Printed::good(format!("user {telegram_id} {access} ({until})\n{keys}"), json!(user)))
+}
+
+impl Move {
+    async fn run(self, app: &App, told: Told) -> Result<Printed, Failure> {
+        let (id, to) = (self.telegram_id, load_named(&app.store, &self.to).await?);
+        let (_, job) = send(&app.store, id, &to, ASKED_BY, self.dry_run, (app.clock)()).await?;
+        let (name, document) = (&to.node.name, json!(Begun { job: job.map(|job| job.0) }));
+        match job {
+            None => Ok(Printed::good(format!("node {name} would take the key of user {id}"), document)),
+            Some(job) if self.wait.wait => Ok(follow(app, job, told).await?.complete(document)),
+            Some(job) => {
+                let text = format!("job {job} moves the key of user {id} to node {name}; {BY_SERVER}");
+                Ok(Printed::good(text, document))
+            }
+        }
+    }
 }
 
 async fn delete(app: &App, telegram_id: i64) -> Result<Printed, Failure> {

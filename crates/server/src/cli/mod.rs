@@ -7,7 +7,14 @@ mod alike;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod edit;
+mod empty;
+mod failure;
+mod follow;
+mod health;
+mod jobs;
 mod keys;
+mod layers;
 mod migrate;
 mod nodes;
 mod print;
@@ -15,20 +22,15 @@ mod secrets;
 mod serve;
 mod tokens;
 
-use crate::{
-    app::App,
-    config::{Config, ConfigErrors, Mistake},
-    data::{self, StartError},
-    ops::nodes::NodeError,
-    panels::{Clock, LookError},
-};
+use crate::{app::App, config::Config, data, panels::Clock};
 use alike::Alike;
 use clap::{Parser, Subcommand};
+use failure::Failure;
+use follow::Told;
 use print::Printed;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-use std::{error::Error, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
-use store::StoreError;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +67,15 @@ enum Command {
     /// Users' keys.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Bring the fleet to its weighted shares with the fewest moves.
+    Rebalance(jobs::Rebalance),
+    /// Moves that were asked for, or made necessary, together.
+    #[command(subcommand)]
+    Jobs(jobs::Jobs),
+    /// How the fleet is; with a node's name, how that node is, layer by layer.
+    Health(health::Health),
+    /// What was decided, and why; newest first.
+    Events(health::Events),
     /// Bearer tokens for /api/v1.
     #[command(subcommand)]
     Tokens(tokens::Tokens),
@@ -81,75 +92,6 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Chance.
     pub chance: StdRng,
-}
-
-/// Why a command did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("the settings are not usable:\n{0}")]
-    Config(ConfigErrors),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Node(#[from] NodeError),
-    #[error(transparent)]
-    Look(#[from] LookError),
-    #[error(transparent)]
-    Issue(#[from] crate::ops::keys::IssueError),
-    #[error("{0}")]
-    Usage(String),
-    #[error("{0}")]
-    Refused(String),
-    #[error("{what}")]
-    Io {
-        what: String,
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-impl Failure {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_)
-            | Self::Usage(_)
-            | Self::Node(NodeError::Invalid(_))
-            | Self::Look(LookError::Node(NodeError::Invalid(_)) | LookError::Access { .. }) => 2,
-            Self::Start(_)
-            | Self::Store(_)
-            | Self::Node(_)
-            | Self::Look(_)
-            | Self::Issue(_)
-            | Self::Refused(_)
-            | Self::Io { .. } => 1,
-        }
-    }
-
-    /// For programs: in words, and mistakes in settings one by one.
-    fn document(&self) -> Value {
-        let mut document = json!({"error": self.in_words()});
-        if let Self::Config(ConfigErrors(mistakes)) = self {
-            let mistake = |m: &Mistake| json!({"place": m.place, "key": m.key, "message": m.message});
-            document["mistakes"] = mistakes.iter().map(mistake).collect();
-        }
-        document
-    }
-
-    /// The error and its causes on one line; causes that an outer text repeats are left out.
-    fn in_words(&self) -> String {
-        let mut words = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !words.contains(&text) {
-                words = format!("{words}: {text}");
-            }
-            cause = error.source();
-        }
-        words
-    }
 }
 
 impl Cli {
@@ -201,14 +143,19 @@ async fn execute(cli: Cli, surroundings: Surroundings) -> Result<Printed, Failur
         return demo.run(cli.json, surroundings).await;
     }
     let alike = Alike::of(&cli, &surroundings.environment);
+    let told = Told::of(cli.json, &surroundings.environment);
     let config = Config::load(cli.config.as_deref(), surroundings.environment).map_err(Failure::Config)?;
     let mut desk = Desk { config, data: cli.data, alike, clock: surroundings.clock, chance: surroundings.chance };
     print::start_logs(&desk.config, matches!(cli.command, Command::Serve(_)));
     match cli.command {
         Command::Serve(serve) => serve.run(desk, cli.json).await,
         Command::Migrate(migrate) => migrate.run(&mut desk).await,
-        Command::Nodes(nodes) => nodes.run(desk.open().await?).await,
-        Command::Keys(keys) => keys.run(desk.open().await?).await,
+        Command::Nodes(nodes) => nodes.run(desk.open().await?, told).await,
+        Command::Keys(keys) => keys.run(desk.open().await?, told).await,
+        Command::Rebalance(rebalance) => rebalance.run(desk.open().await?, told).await,
+        Command::Jobs(jobs) => jobs.run(desk.open().await?, told).await,
+        Command::Health(health) => health.run(desk.open().await?).await,
+        Command::Events(events) => events.run(desk.open().await?).await,
         Command::Tokens(tokens) => tokens.run(desk.open().await?).await,
         Command::Config(_) => Ok(config::checked(cli.config.as_deref())),
         // Run above.
@@ -234,6 +181,8 @@ impl Desk {
     }
 }
 
+/// Who asks, as far as a job's list is concerned.
+const ASKED_BY: &str = "command line";
 /// How long the loops of a command may take to end.
 const LAST_PASSES: Duration = Duration::from_secs(5);
 

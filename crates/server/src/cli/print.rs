@@ -1,9 +1,13 @@
 //! What a command prints, and where.
 
 use crate::config::Config;
+use chrono::{DateTime, Utc};
 use comfy_table::{Table, presets::NOTHING};
 use serde_json::Value;
 use std::io::{self, IsTerminal as _, Write as _};
+
+/// What a command says that only wrote a job down.
+pub(super) const BY_SERVER: &str = "a running server carries it out";
 
 /// A command's result, for people and for programs.
 pub(super) struct Printed {
@@ -45,6 +49,16 @@ pub(super) fn problem(words: &str, document: &Value, json: bool) {
         out(&format!("{document:#}"));
     }
     let _ = writeln!(io::stderr().lock(), "muster: {words}");
+}
+
+/// A line on standard error about work under way.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A time, UTC, in a table for people.
+pub(super) fn moment(at: DateTime<Utc>) -> String {
+    at.format("%F %T").to_string()
 }
 
 /// Asks on standard error and waits for a line, when somebody sits there.

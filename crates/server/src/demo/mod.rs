@@ -160,10 +160,14 @@ impl Demo<'_> {
     }
 
     async fn tell(mut self, show: &mut Show, server: &JoinHandle<io::Result<()>>) -> Result<Ended, DemoError> {
-        show.opening("starting five simulated panels …").map_err(broken)?;
+        if show.opening("starting five simulated panels …").is_err() {
+            return Ok(Ended::Stopped(String::new()));
+        }
         self.fleet.join(&self.app).await?;
         self.first_looks().await?;
-        show.opening("the users come …").map_err(broken)?;
+        if show.opening("the users come …").is_err() {
+            return Ok(Ended::Stopped(String::new()));
+        }
         let mut users = Users::arrive(&self.app, self.options.users).await?;
         self.fleet.slow_down();
         let pace = if self.options.once { Pace::BRISK } else { Pace::CALM };
@@ -225,10 +229,6 @@ impl Demo<'_> {
         // Whoever hung up sees it on the screen.
         let _ = order.answer.send(done.map(|()| format!("{}: {}", order.node, order.action.done())));
     }
-}
-
-fn broken(source: io::Error) -> DemoError {
-    DemoError::Io { what: "nobody reads what the demo shows".to_owned(), source }
 }
 
 /// Ends when the process is told to, or its terminal is closed.

@@ -171,7 +171,7 @@ impl Story {
             changes.push(Change::Moved { from: self.victim.clone(), moved, of, to });
         }
         if moved == of {
-            let seconds = (now - self.began).as_secs_f64();
+            let seconds = tenths(now - self.began);
             self.summary =
                 format!("all {of} users of {} were served elsewhere {seconds:.1} s after its death", self.victim);
             changes.push(Change::Served { from: self.victim.clone(), users: of, seconds });
@@ -190,7 +190,7 @@ impl Story {
 
     fn welcome(&mut self, picture: &Picture, since: Instant, now: Instant, changes: &mut Vec<Change>) {
         if picture.node(&self.victim).is_some_and(|node| node.is_up() && node.trouble.is_none()) {
-            let seconds = (now - since).as_secs_f64();
+            let seconds = tenths(now - since);
             changes.push(Change::Back { node: self.victim.clone(), seconds });
             self.summary = format!("{}; it takes users again {seconds:.1} s after its revival", self.summary);
             changes.push(Change::Over { good: true, message: self.summary.clone() });
@@ -237,4 +237,9 @@ impl Story {
             format!("{limit} s after {victim} died it is not back: it is held to be {state}")
         }
     }
+}
+
+/// In seconds, as exactly as one looks.
+fn tenths(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
 }

@@ -6,8 +6,11 @@ use fleet::id::{JobId, KeyId, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{
     Store, StoreError,
-    jobs::{Job, JobKind, JobState, MoveState},
+    jobs::{Job, JobKind, JobMove, JobState, MoveState},
 };
+
+/// How many moves of a job are shown.
+const SHOWN: u64 = 1000;
 
 /// Why a job is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,14 @@ pub enum JobError {
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),
+}
+
+/// A job with the first thousand of its moves, by key.
+pub async fn load(store: &Store, id: JobId) -> Result<(Job, Vec<JobMove>), JobError> {
+    let read = store.read();
+    let job = read.job(id).await?.ok_or(JobError::Unknown(id))?;
+    let moves = read.moves_of(id, None, SHOWN).await?;
+    Ok((job, moves))
 }
 
 /// Pauses a job, or lets it go on. What is on its way already arrives.

@@ -119,6 +119,12 @@ pub struct Drain {
     pub asked_by: String,
 }
 
+/// Reads a [`Drain::deadline`]: a time such as `24h`, as in the settings.
+pub fn read_deadline(text: &str) -> Result<Duration, &'static str> {
+    let parsed = humantime::parse_duration(text).ok().filter(|d| *d <= Duration::from_hours(24 * 365));
+    parsed.ok_or("a time up to a year, such as 30m or 24h")
+}
+
 /// Empties a node: it takes nobody from now on, and a job moves its keys, each as soon as its new node has
 /// confirmed it. Fails, with nothing done, when some keys fit nowhere and that was not allowed for.
 pub async fn drain(

@@ -1,7 +1,9 @@
 //! The command line, command by command, on the real program. Here: what holds for all commands.
 
 mod database;
+mod health;
 mod keys;
+mod moves;
 mod nodes;
 mod refusals;
 mod settings;
@@ -113,6 +115,32 @@ async fn json_is_exactly_one_document_and_the_exit_code_says_how_it_went() {
         ("tokens create --name t --scope bot", 0),
         ("tokens list", 0),
         ("tokens revoke t", 0),
+        ("health", 0),
+        ("health a", 0),
+        ("health release", 0),
+        ("health b", 1),
+        ("events", 0),
+        ("events --most 1001", 2),
+        ("rebalance", 0),
+        ("rebalance --dry-run --wait", 0),
+        ("jobs list", 0),
+        ("jobs show 1", 1),
+        ("jobs show 0", 2),
+        ("jobs pause 1", 1),
+        ("jobs resume 1", 1),
+        ("jobs undo 1", 1),
+        ("keys move 1 --to a", 1),
+        ("keys move 1", 2),
+        ("nodes disable a", 0),
+        ("nodes enable a", 0),
+        ("nodes end-grace a", 0),
+        ("nodes drain a --dry-run", 0),
+        ("nodes drain a --wait", 0),
+        ("nodes drain b", 1),
+        ("nodes drain a --deadline soon", 2),
+        ("nodes delete a --yes a", 2),
+        ("nodes delete a --force", 1),
+        ("nodes delete a --force --yes b", 1),
         ("nodes delete a", 0),
         ("nodes show a", 1),
         ("nodes delete a", 1),

@@ -41,7 +41,7 @@ fn told(operator: &Operator) -> Vec<Value> {
 async fn the_demo_comes_true_and_leaves_nothing_behind() {
     let (operator, temporary) = somebody();
     let ran = operator.run("demo --once").await.done();
-    let ran = ran.says(&["is killed", "users are served elsewhere", "-> probation", "the story is over"]);
+    let ran = ran.says(&["is killed", "are served elsewhere", "-> probation", "the story is over"]);
     assert_eq!(ran.err, "", "{ran:?}");
     assert!(is_empty(&temporary));
     assert!(!operator.path("muster-data").exists(), "the demo touches nobody's data");

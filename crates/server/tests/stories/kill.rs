@@ -33,6 +33,8 @@ fn muster(db: &TestDatabase) -> Command {
         .env("MUSTER_SYNC__RETRY_INTERVAL", "100ms")
         .env("MUSTER_SYNC__POLL", "50ms")
         .env("MUSTER_LOG__LEVEL", "error")
+        // Ours: to the program it would be an unknown setting.
+        .env_remove("MUSTER_SEED")
         .args(["--data", db.folder().to_str().unwrap()]);
     command
 }

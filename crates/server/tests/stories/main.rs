@@ -8,6 +8,7 @@ mod burst;
 mod command_line;
 #[cfg(feature = "demo")]
 mod demo;
+mod chaos;
 mod failover;
 mod faults;
 mod kill;

@@ -19,12 +19,16 @@ use tokio::{
 };
 
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Of panels, unless a story says otherwise.
+pub(crate) const PASSWORD: &str = "pw-hunter2-long";
 
 /// Somebody at a shell, in a folder of his own. Nothing that is told to him may hold a secret.
 pub(crate) struct Operator {
-    pub(crate) folder: TempDir,
-    pub(crate) db: Option<TestDatabase>,
+    folder: TempDir,
+    /// Kept for what happens when it is dropped.
+    _db: Option<TestDatabase>,
     /// Passwords, tokens and the like.
     secrets: Vec<String>,
     environment: Vec<(String, String)>,
@@ -83,7 +87,7 @@ impl Operator {
     /// With nothing but the program: SQLite in `muster-data`.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, db: None, secrets: Vec::new(), environment: Vec::new(), http: client() }
+        Self { folder, _db: None, secrets: Vec::new(), environment: Vec::new(), http: client() }
     }
 
     /// With a PostgreSQL server that settings name, and nothing in it; `None` where there is no server.
@@ -91,7 +95,7 @@ impl Operator {
         let db = TestDatabase::postgres().await?;
         let mut operator = Self::new();
         operator.set("MUSTER_DATABASE__URL", &db.url);
-        operator.db = Some(db);
+        operator._db = Some(db);
         Some(operator)
     }
 
@@ -125,7 +129,7 @@ impl Operator {
 
     /// A panel with one usable inbound and a password of its own.
     pub(crate) async fn panel(&mut self, generation: Generation) -> Sim {
-        self.panel_with(generation, Setup { password: "pw-hunter2-long".to_owned(), ..Setup::default() }).await
+        self.panel_with(generation, Setup { password: PASSWORD.to_owned(), ..Setup::default() }).await
     }
 
     pub(crate) async fn panel_with(&mut self, generation: Generation, setup: Setup) -> Sim {

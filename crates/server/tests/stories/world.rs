@@ -16,13 +16,21 @@ use std::{
     },
     time::Duration,
 };
-use store::{Store, testing::TestDatabase, tokens::Scope};
+use store::{
+    Store,
+    jobs::MoveState,
+    testing::{TestDatabase, sealer},
+    tokens::Scope,
+};
 use tokio::{
     net::TcpListener,
+    runtime::{Builder, Runtime},
+    sync::oneshot,
     task::JoinHandle,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 /// Longer than anything here takes on a busy machine; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -52,7 +60,20 @@ pub(crate) struct World {
     pub(crate) config: Config,
     pub(crate) token: String,
     url: String,
-    running: Option<(CancellationToken, JoinHandle<std::io::Result<()>>)>,
+    running: Option<Running>,
+}
+
+/// The program while it runs.
+struct Running {
+    stop: CancellationToken,
+    server: JoinHandle<std::io::Result<()>>,
+    runtime: Runtime,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// A client that trusts nobody: nothing here speaks TLS, but reqwest wants its provider.
@@ -123,6 +144,9 @@ pub(crate) async fn everywhere(story: impl AsyncFn(&mut World, Generation)) {
 
 impl World {
     pub(crate) async fn start(db: TestDatabase, config: Config) -> Self {
+        // What goes wrong is shown with a test that fails; RUST_LOG shows more.
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let store = db.store().await;
         let clock = TestClock::default();
         let mut chance = StdRng::seed_from_u64(1);
@@ -135,21 +159,40 @@ impl World {
         world
     }
 
-    /// Starts the program (again): nothing is remembered but what the database holds.
+    /// Starts the program (again), on threads and connections of its own: nothing is remembered but what the database
+    /// holds.
     pub(crate) async fn go(&mut self) {
         let clock = self.clock.clone();
         let chance = StdRng::seed_from_u64(u64::try_from(self.clock.now().timestamp_micros()).unwrap());
-        let app = App::new(self.config.clone(), self.store.clone(), chance, Arc::new(move || clock.now()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        self.url = format!("http://{}", listener.local_addr().unwrap());
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (config, url) = (self.config.clone(), self.db.url.clone());
         let stop = CancellationToken::new();
-        self.running = Some((stop.clone(), tokio::spawn(serve(app, listener, stop))));
+        let stopped = stop.clone();
+        let (tell, told) = oneshot::channel();
+        let server = runtime.spawn(async move {
+            let store = Store::open(&url, sealer()).await.unwrap();
+            let app = App::new(config, store, chance, Arc::new(move || clock.now()));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            tell.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            serve(app, listener, stopped).await
+        });
+        self.url = told.await.unwrap();
+        self.running = Some(Running { stop, server, runtime });
     }
 
+    /// Lets the program end as it does when it is told to.
     pub(crate) async fn stop(&mut self) {
-        if let Some((stop, server)) = self.running.take() {
+        if let Some(Running { stop, server, runtime }) = self.running.take() {
             stop.cancel();
             server.await.unwrap().unwrap();
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Ends everything that the program does, wherever it stands.
+    pub(crate) fn kill(&mut self) {
+        if let Some(Running { runtime, .. }) = self.running.take() {
+            runtime.shutdown_background();
         }
     }
 
@@ -267,9 +310,30 @@ impl World {
     pub(crate) async fn until(&self, what: &str, is: impl AsyncFn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is(self).await {
-            assert!(Instant::now() < deadline, "it never came true on {}: {what}", self.db.engine);
+            assert!(Instant::now() < deadline, "it never came true on {}: {what}\n{}", self.db.engine, self.books().await);
             sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// What stands in the database, for whoever wonders why something did not come true.
+    async fn books(&self) -> String {
+        let read = self.store.read();
+        let mut text = String::new();
+        for node in read.nodes().await.unwrap() {
+            let (name, state, of) = (&node.node.name, node.watch.state(), node.node.max_users);
+            let (users, trouble) = (node.node.current_users, &node.trouble);
+            text += &format!("node {name}: {state}, {}, {users} of {of}, trouble {trouble:?}\n", node.node.policy);
+        }
+        for job in read.open_jobs().await.unwrap() {
+            text += &format!("open: {job:?}\n");
+            for one in read.moves_in(job.id, MoveState::OPEN).await.unwrap().iter().take(3) {
+                text += &format!("  {one:?}\n");
+            }
+        }
+        for event in read.events(15).await.unwrap() {
+            text += &format!("{} {}: {}\n", event.at.format("%H:%M:%S%.3f"), event.kind, event.message);
+        }
+        text
     }
 
     /// Waits until no panel has anything to hear and no key waits for a home.

@@ -133,6 +133,9 @@ impl Rescue<'_> {
                 JobState::Paused | JobState::Done => {}
             }
         }
+        // A key may be on several lists, as when a node dies while it is being emptied: the first job moves it.
+        let mut listed = BTreeSet::new();
+        wanted.retain(|w| listed.insert(w.resident.key));
         wanted.sort_by_key(|w| Fairness {
             paying: w.resident.paying,
             seen_ms: w.resident.seen_at.map(|at| at.timestamp_millis()),

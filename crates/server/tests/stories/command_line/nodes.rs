@@ -138,14 +138,17 @@ async fn a_node_is_edited_by_name_or_id_and_what_is_not_named_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_serves_keys_is_deleted_only_by_abandoning_them() {
+async fn a_node_that_serves_keys_with_nowhere_to_go_is_deleted_only_by_typing_its_name() {
     for mut operator in Operator::all().await {
         let sim = operator.panel(Generation::Three).await;
         operator.join("a", &sim, "").await;
         operator.run("keys issue 1").await.done();
-        operator.run("nodes delete a").await.refused().says(&["a", "1 key(s)", "--abandon"]);
+        operator.run("nodes delete a").await.refused().says(&["1 of the keys on node a fit nowhere else"]);
         operator.run("nodes edit a --inbound 9").await.refused().says(&["another inbound"]);
-        operator.run("nodes delete a --abandon").await.done().says(&["node a is deleted"]);
+        let loss = ["1 key(s) live on node a", "1 client(s)", "for ever"];
+        operator.run("nodes delete a --force").await.refused().says(&loss).says(&["--yes a"]);
+        operator.run("nodes delete a --force --yes b").await.refused().says(&loss).says(&["nothing was deleted"]);
+        operator.run("nodes delete a --force --yes a").await.done().says(&["node a is deleted"]);
         until("the list is empty", async || {
             operator.run("nodes list --json").await.done().document() == json!({"nodes": []})
         })

@@ -1,67 +1,72 @@
 //! Panels that cannot serve keys are not added, and the report says which layer is to blame.
 
-use crate::{program::Operator, world::reality};
-use panel_sim::{Fault, Generation, Sim};
+use crate::{
+    program::{Operator, PASSWORD},
+    world::reality,
+};
+use panel_sim::{Fault, Generation, Setup, Sim};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 const LAYERS: [&str; 7] = ["name", "tcp", "tls", "panel", "authorised", "xray", "inbounds"];
 
 /// Adds a panel that fails in this layer: the report says so, and the node is added only by force.
-async fn fails_in(operator: &Operator, url: &str, flags: &str, layer: &str, why: &str) {
-    let add = format!("nodes add --name bad --url {url} --allow-http --username admin {flags}");
-    let seen = operator.fed(&format!("{add} --json"), "pw-hunter2-long").await.refused().document();
+async fn fails_in(operator: &Operator, url: &str, layer: &str, why: &str) {
+    let add = format!("nodes add --name {layer} --url {url} --allow-http --username admin");
+    let seen = operator.fed(&format!("{add} --json"), PASSWORD).await.refused().document();
     assert!(seen["error"].as_str().unwrap().contains(why), "{layer}: {seen}");
     for (index, name) in LAYERS.iter().enumerate() {
         let blamed = LAYERS.iter().position(|l| *l == layer).unwrap();
         let result = &seen["seen"][name]["result"];
         let as_expected = match index.cmp(&blamed) {
-            std::cmp::Ordering::Less => result == "good",
-            std::cmp::Ordering::Equal => result == "bad",
+            Ordering::Less => result == "good",
+            Ordering::Equal => result == "bad",
             // Inbounds are looked at even where xray does not run.
-            std::cmp::Ordering::Greater => result == "not_reached" || layer == "xray",
+            Ordering::Greater => result == "not_reached" || layer == "xray",
         };
         assert!(as_expected, "{name} where {layer} fails: {seen}");
     }
-    let told = operator.fed(&add, "pw-hunter2-long").await.refused();
+    let told = operator.fed(&format!("{add} --force"), PASSWORD).await.done();
     let line = told.out.lines().find(|l| l.split_whitespace().next() == Some(layer)).unwrap();
-    assert!(line.contains("FAILED") && told.out.contains("NOT added") && told.out.contains("--force"), "{told:?}");
-    operator.run("nodes show bad").await.refused();
-    operator.fed(&format!("{add} --force"), "pw-hunter2-long").await.done().says(&["is added", "FAILED"]);
-    let tested = operator.run("nodes test bad --json").await.refused().document();
+    assert!(line.contains("FAILED") && told.out.contains(&format!("node {layer} is added")), "{told:?}");
+    let tested = operator.run(&format!("nodes test {layer} --json")).await.refused().document();
     assert_eq!((&tested["good"], &tested["seen"][layer]["result"]), (&json!(false), &json!("bad")));
-    let refused = operator.run("keys issue 1 --json").await.refused().document();
-    assert!(refused["error"].as_str().unwrap().contains("bad: "), "{refused}");
-    operator.run("nodes delete bad").await.done();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_report_names_the_layer_that_fails_and_the_node_is_added_only_by_force() {
     for generation in [Generation::Two, Generation::Three] {
         let mut operator = Operator::new();
-        operator.set("MUSTER_PANELS__CONNECT_TIMEOUT", "500ms");
-        operator.set("MUSTER_PANELS__READ_TIMEOUT", "700ms");
         let sim = operator.panel(generation).await;
         let url = sim.url();
-        fails_in(&operator, "http://nowhere.invalid/", "", "name", "cannot be resolved").await;
-        fails_in(&operator, &url.replace("http:", "https:"), "", "tls", "").await;
-        fails_in(&operator, &format!("{url}elsewhere/"), "", "panel", "").await;
-        fails_in(&operator, &url, "--password wrong", "authorised", "user name, password").await;
-        let sim = operator.panel(generation).await;
-        let url = sim.url();
+        fails_in(&operator, "http://nowhere.invalid/", "name", "cannot be resolved").await;
+        fails_in(&operator, &url.replace("http:", "https:"), "tls", "").await;
+        fails_in(&operator, &format!("{url}elsewhere/"), "panel", "").await;
         sim.set_xray("stop");
-        fails_in(&operator, &url, "", "xray", "xray is stopped").await;
-        sim.set_xray("error");
-        fails_in(&operator, &url, "", "xray", "xray does not run").await;
-        sim.set_xray("running");
-        sim.inject(Fault::Slow(Duration::from_secs(2)));
-        fails_in(&operator, &url, "", "panel", "").await;
-        sim.heal();
-        sim.inject(Fault::Dead);
-        fails_in(&operator, &url, "", "tcp", "refused").await;
+        fails_in(&operator, &url, "xray", "xray is stopped").await;
         let empty = Sim::start(generation, sim.setup().clone()).await.unwrap();
-        fails_in(&operator, &empty.url(), "", "inbounds", "no inbound could carry keys").await;
+        fails_in(&operator, &empty.url(), "inbounds", "no inbound could carry keys").await;
+        let other = Setup { password: "another-hunter3".into(), ..Setup::default() };
+        let other = operator.panel_with(generation, other).await;
+        fails_in(&operator, &other.url(), "authorised", "user name, password").await;
+        sim.inject(Fault::Dead);
+        fails_in(&operator, &url, "tcp", "refused").await;
+        let none = operator.run("keys issue 1").await.refused();
+        none.says(&LAYERS.map(|layer| format!("{layer}: ")).each_ref().map(String::as_str));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panel_that_does_not_answer_in_time_is_not_added() {
+    let mut operator = Operator::new();
+    operator.set("MUSTER_PANELS__CONNECT_TIMEOUT", "300ms");
+    operator.set("MUSTER_PANELS__READ_TIMEOUT", "500ms");
+    let sim = operator.panel(Generation::Three).await;
+    sim.inject(Fault::Slow(Duration::from_secs(5)));
+    let add = format!("nodes add --name a --url {} --allow-http --username admin", sim.url());
+    let told = operator.fed(&add, PASSWORD).await.refused();
+    told.says(&["panel       FAILED", "node a is NOT added", "--force"]);
+    operator.run("nodes show a").await.refused();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,15 +81,15 @@ async fn among_several_usable_inbounds_the_operator_chooses() {
         closed["enable"] = json!(false);
         let closed = sim.add_inbound(&closed);
         let add = format!("nodes add --name a --url {} --allow-http --username admin", sim.url());
-        let told = operator.fed(&add, "pw-hunter2-long").await.refused();
+        let told = operator.fed(&add, PASSWORD).await.refused();
         let told =
             told.says(&["NOT added", "several usable inbounds", "1 (main)", &format!("{second} (spare)"), "--inbound"]);
         assert!(!told.out.contains(&format!("{closed} (main)")), "{told:?}");
         for (wrong, why) in [(closed, "disabled"), (99, "no inbound 99")] {
-            let ran = operator.fed(&format!("{add} --inbound {wrong}"), "pw-hunter2-long").await;
+            let ran = operator.fed(&format!("{add} --inbound {wrong}"), PASSWORD).await;
             ran.refused().says(&["NOT added", why]);
         }
-        operator.fed(&format!("{add} --inbound {second}"), "pw-hunter2-long").await.done();
+        operator.fed(&format!("{add} --inbound {second}"), PASSWORD).await.done();
         operator.run("keys issue 1").await.done();
         assert_eq!((sim.clients(1).len(), sim.clients(second).len()), (0, 1));
     }
@@ -121,5 +126,5 @@ async fn a_name_is_given_once() {
     let sim = operator.panel(Generation::Two).await;
     operator.join("a", &sim, "").await;
     let add = format!("nodes add --name a --url {} --allow-http --username admin", sim.url());
-    operator.fed(&add, "pw-hunter2-long").await.refused().says(&["\"a\" exists already"]);
+    operator.fed(&add, PASSWORD).await.refused().says(&["\"a\" exists already"]);
 }

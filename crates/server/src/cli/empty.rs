@@ -1,0 +1,182 @@
+//! `muster nodes drain`, `delete` and `end-grace`: nodes that people leave.
+
+use super::{
+    ASKED_BY, Failure,
+    follow::{Told, Wait, follow},
+    jobs::names,
+    nodes::Named,
+    print::{BY_SERVER, Printed, ask, table},
+};
+use crate::{
+    api::job_shapes::DrainAnswer,
+    app::App,
+    ops::{
+        moves::{self, Drain as How, MoveError, Preview, read_deadline},
+        nodes::{self, NodeError},
+    },
+};
+use clap::Args;
+use fleet::id::NodeId;
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+use store::nodes::NodeRecord;
+
+/// How a node is emptied.
+#[derive(Debug, Args)]
+pub(super) struct Drain {
+    /// The node's name (or id).
+    name: String,
+    /// When old clients go at the latest, such as 24h; without it after the grace of the settings.
+    #[arg(long, value_name = "TIME", value_parser = read_deadline)]
+    deadline: Option<Duration>,
+    /// Begin even if some keys fit nowhere: they stay.
+    #[arg(long)]
+    partly: bool,
+    /// Only say who would go where.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    #[command(flatten)]
+    drain: Drain,
+    /// Delete it at once and move nobody. Says what will be lost, and wants the node's name typed.
+    #[arg(long, conflicts_with_all = ["deadline", "partly", "dry_run", "wait"])]
+    force: bool,
+    /// For --force, where nobody sits at a terminal: the node's name.
+    #[arg(long, value_name = "NAME", requires = "force")]
+    yes: Option<String>,
+}
+
+impl Drain {
+    pub(super) async fn run(self, app: &App, told: Told) -> Result<Printed, Failure> {
+        let node = nodes::load_named(&app.store, &self.name).await?;
+        self.empty(app, &node, false, told).await
+    }
+
+    async fn empty(&self, app: &App, node: &NodeRecord, delete: bool, told: Told) -> Result<Printed, Failure> {
+        let (id, name, trial) = (node.node.id, &node.node.name, app.config.trial().days);
+        let aim = if delete { "deleted" } else { "emptied" };
+        if self.dry_run {
+            let preview = moves::preview(&app.store, id, trial).await?;
+            let text = format!("node {name} would be {aim}:\n{}", destinations(app, &preview).await?);
+            return Ok(Printed::good(text, json!(DrainAnswer::of(None, &preview))));
+        }
+        let how = How { deadline: self.deadline, delete, partly: self.partly, asked_by: ASKED_BY.to_owned() };
+        let (job, preview) = match moves::drain(&app.store, id, &how, trial, (app.clock)()).await {
+            Ok(begun) => begun,
+            Err(refusal @ MoveError::NoRoom { .. }) => return refused(app, id, &refusal).await,
+            Err(other) => return Err(other.into()),
+        };
+        let document = json!(DrainAnswer::of(Some(job.0), &preview));
+        let keys = preview.moves.len();
+        if !self.wait.wait {
+            let text = format!("node {name} is being {aim}: job {job} moves {keys} key(s); {BY_SERVER}");
+            return Ok(Printed::good(text, document));
+        }
+        let done = follow(app, job, told).await?.complete(document);
+        Ok(match done.good {
+            true => Printed { text: format!("{}\nnode {name} is {aim}", done.text), ..done },
+            false => done,
+        })
+    }
+}
+
+impl Delete {
+    pub(super) async fn run(self, app: &App, told: Told) -> Result<Printed, Failure> {
+        let node = nodes::load_named(&app.store, &self.drain.name).await?;
+        if self.force {
+            self.confirm(app, &node).await?;
+            return Ok(deleted(&nodes::delete(&app.store, node.node.id, true).await?));
+        }
+        if self.drain.dry_run {
+            return self.drain.empty(app, &node, true, told).await;
+        }
+        match nodes::delete(&app.store, node.node.id, false).await {
+            Ok(gone) => Ok(deleted(&gone)),
+            Err(NodeError::InUse { .. }) => self.drain.empty(app, &node, true, told).await,
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Says what will be lost, and wants the node's name.
+    async fn confirm(&self, app: &App, node: &NodeRecord) -> Result<(), Failure> {
+        let (name, read) = (&node.node.name, app.store.read());
+        let keys = read.keys_on(node.node.id).await?.len();
+        let clients = read.count_clients(node.node.id).await?;
+        let loss = format!(
+            "{keys} key(s) live on node {name} and would live nowhere; {clients} client(s) of ours would stay on its \
+             panel for ever, whatever becomes of their users"
+        );
+        let typed = match &self.yes {
+            Some(yes) => yes.clone(),
+            None if io::stdin().is_terminal() => {
+                ask(&format!("{loss}.\nType the node's name to delete it all the same: "));
+                let mut line = String::new();
+                let _ = io::stdin().read_line(&mut line);
+                line.trim_end_matches(['\r', '\n']).to_owned()
+            }
+            None => return Err(Failure::Refused(format!("{loss} (--yes {name} deletes it all the same)"))),
+        };
+        if typed == *name {
+            return Ok(());
+        }
+        Err(Failure::Refused(format!("{typed:?} is not the node's name: nothing was deleted. {loss}")))
+    }
+}
+
+fn deleted(gone: &NodeRecord) -> Printed {
+    Printed::good(format!("node {} is deleted", gone.node.name), json!({"deleted": gone.node.name}))
+}
+
+/// Everybody who is leaving a node goes.
+pub(super) async fn end_grace(app: &App, named: &Named) -> Result<Printed, Failure> {
+    let node = nodes::load_named(&app.store, &named.name).await?;
+    let ended = moves::end_grace(&app.store, node.node.id).await?;
+    let name = &node.node.name;
+    let text = format!("{ended} old client(s) on node {name} wait for nobody any more; {BY_SERVER}");
+    Ok(Printed::good(text, json!({"ended": ended})))
+}
+
+/// A refusal with the list of the keys that fit nowhere.
+async fn refused(app: &App, node: NodeId, refusal: &MoveError) -> Result<Printed, Failure> {
+    let preview = moves::preview(&app.store, node, app.config.trial().days).await?;
+    let text = format!(
+        "{refusal}\n{}\nnothing was changed (--partly moves those that fit, and leaves the others where they are)",
+        destinations(app, &preview).await?
+    );
+    let mut document = json!({"error": refusal.to_string()});
+    if let MoveError::NoRoom { keys, why, .. } = refusal {
+        document["seen"] = json!({"keys": keys, "refusals": why.refusals});
+    }
+    Ok(Printed { text, document, good: false })
+}
+
+/// How many keys go to each node, and which go nowhere.
+async fn destinations(app: &App, preview: &Preview) -> Result<String, Failure> {
+    let names = names(app).await?;
+    let mut counts: BTreeMap<NodeId, u64> = BTreeMap::new();
+    preview.moves.iter().filter_map(|(_, to)| *to).for_each(|to| *counts.entry(to).or_default() += 1);
+    let rows = counts.iter().map(|(to, keys)| vec![names.get(to).cloned().unwrap_or_default(), keys.to_string()]);
+    let mut text = match counts.is_empty() {
+        true => "no key would move".to_owned(),
+        false => table(&["TO", "KEYS"], rows),
+    };
+    let stay: Vec<Vec<String>> = preview
+        .moves
+        .iter()
+        .filter(|(_, to)| to.is_none())
+        .map(|(resident, _)| vec![resident.key.to_string(), resident.identity.name.to_string()])
+        .collect();
+    if let Some(why) = &preview.why {
+        text = format!("{text}\n{} fit nowhere: {why}\n{}", stay.len(), table(&["KEY", "CLIENT"], stay));
+    }
+    Ok(text)
+}
