@@ -165,12 +165,13 @@ fn against(node: &Node, wants: &Wants, location: Option<&Location>, mut tell: im
     }
 }
 
+fn lower(name: &str) -> impl Iterator<Item = char> {
+    name.chars().flat_map(char::to_lowercase)
+}
+
 fn stands_in(node: &Node, location: &Location) -> bool {
     let Some(place) = &node.location else { return false };
     // `choose` compares thousands of them: nothing is allocated.
-    fn lower(name: &str) -> impl Iterator<Item = char> {
-        name.chars().flat_map(char::to_lowercase)
-    }
     if place.is_ascii() && location.name.is_ascii() {
         return place.eq_ignore_ascii_case(&location.name);
     }

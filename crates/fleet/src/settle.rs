@@ -116,7 +116,7 @@ pub enum Fate {
 }
 
 /// Why an old client goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// The key has ended.
@@ -127,18 +127,6 @@ pub enum Why {
     HandedOut,
     /// He was not seen on the new node for as long as we wait, or an operator ended the wait.
     GraceEnded,
-}
-
-impl Why {
-    /// The word for programs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KeyEnded => "key_ended",
-            Self::SeenOnNew => "seen_on_new",
-            Self::HandedOut => "handed_out",
-            Self::GraceEnded => "grace_ended",
-        }
-    }
 }
 
 impl fmt::Display for Why {

@@ -49,12 +49,11 @@ pub(crate) async fn keep<F>(
                 listener = None;
                 swallowing = swallow(address).await.ok();
             }
-            Line::Cut => {}
             Line::Up | Line::BlackHole if listener.is_none() => match reserve(address).and_then(|s| s.listen(QUEUE)) {
                 Ok(again) => listener = Some(again),
                 Err(_) => sleep(Duration::from_millis(5)).await,
             },
-            Line::Up | Line::BlackHole => {}
+            Line::Up | Line::BlackHole | Line::Cut => {}
         }
         let accepted = async {
             match &listener {

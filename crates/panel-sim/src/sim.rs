@@ -219,6 +219,11 @@ impl Sim {
         clients
     }
 
+    /// How many clients an inbound has.
+    pub fn count(&self, inbound: i64) -> usize {
+        self.engine().count(inbound)
+    }
+
     /// Adds a client as somebody in the panel's own pages does.
     pub fn add_client(&self, inbound: i64, client: Value) {
         let now = self.now_ms();

@@ -236,12 +236,15 @@ async fn hello(
 }
 
 fn words_of(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => "cut off".to_owned(),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to it".to_owned(),
-        _ => error.to_string(),
-    }
+    let known = [
+        (io::ErrorKind::ConnectionRefused, "refused"),
+        (io::ErrorKind::ConnectionReset, "cut off"),
+        (io::ErrorKind::UnexpectedEof, "cut off"),
+        (io::ErrorKind::HostUnreachable, "no route to it"),
+        (io::ErrorKind::NetworkUnreachable, "no route to it"),
+    ];
+    let words = known.iter().find(|(kind, _)| *kind == error.kind());
+    words.map_or_else(|| error.to_string(), |(_, words)| (*words).to_owned())
 }
 
 fn too_late(wait: Duration) -> String {

@@ -122,8 +122,8 @@ impl<C: ConnectionTrait> View<'_, C> {
         let names: Vec<&str> = names.iter().map(ClientName::as_str).collect();
         let mut found = Vec::new();
         for names in padded(&names) {
-            let named = key::Column::XuiEmail.is_in(names).and(key::Column::MusterState.is_not_null());
-            for row in key::Entity::find().filter(named).all(self.c).await? {
+            let ours = key::Column::XuiEmail.is_in(names).and(key::Column::MusterState.is_not_null());
+            for row in key::Entity::find().filter(ours).all(self.c).await? {
                 found.push((KeyId(row.id.into()), identity(&row)?));
             }
         }
@@ -132,9 +132,8 @@ impl<C: ConnectionTrait> View<'_, C> {
 
     pub(crate) async fn keys_where(&self, which: SimpleExpr) -> Result<Vec<KeyRecord>, StoreError> {
         // A key that ended here stays so, whatever another program makes of its status.
-        let not_ended = Condition::any()
-            .add(key::Column::MusterState.is_null())
-            .add(key::Column::MusterState.ne("ended"));
+        let not_ended =
+            Condition::any().add(key::Column::MusterState.is_null()).add(key::Column::MusterState.ne("ended"));
         let in_force = Condition::any()
             .add(Condition::all().add(lower_status().eq("active")).add(not_ended))
             .add(key::Column::MusterState.eq("pending"));

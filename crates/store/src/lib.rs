@@ -2,7 +2,7 @@
 //!
 //! [`Store`] is the one way in. [`Store::read`] gives a [`View`] for questions; [`Store::write`] gives a [`Write`], one
 //! transaction at a time over the whole database, for whoever reads in order to write. Methods take and return
-//! values of `fleet` and of this crate; SeaORM and its entities stay inside.
+//! values of `fleet` and of this crate; `SeaORM` and its entities stay inside.
 //!
 //! The crate makes no choices (that is `fleet`) and speaks to no panel (that is `panel`). It reads no clock: the
 //! time is an argument wherever a row keeps one.

@@ -77,23 +77,56 @@ impl<C: ConnectionTrait> View<'_, C> {
     pub async fn residents(&self, nodes: &[NodeId], trial_days: Option<u32>) -> Result<Vec<Resident>, StoreError> {
         let trial = trial_days.map_or(TimeDelta::zero(), |days| TimeDelta::days(days.into()));
         let nodes: Vec<i32> = nodes.iter().map(|n| id32(n.0)).collect();
-        let mut residents = BTreeMap::new();
-        for nodes in padded(&nodes) {
+        let mut residents = Vec::new();
+        for group in self.groups(&nodes).await? {
             let mut after = 0;
             loop {
-                let rows = self.c.query_all(&living_on(&nodes, after)).await?;
+                let rows = self.c.query_all(&living_on(&group, after)).await?;
                 for row in &rows {
                     let row = Row::from_query_result(row, "")?;
                     after = row.id;
-                    let resident = row.resident(trial)?;
-                    residents.insert(resident.key, resident);
+                    residents.push(row.resident(trial)?);
                 }
                 if rows.len() < PAGE {
                     break;
                 }
             }
         }
-        Ok(residents.into_values().collect())
+        residents.sort_unstable_by_key(|resident: &Resident| resident.key);
+        Ok(residents)
+    }
+
+    /// The nodes, as many at a time as have no more keys together than fit on a page; those with more alone. A page of
+    /// many nodes would be sought among all their keys, again for every page.
+    async fn groups(&self, nodes: &[i32]) -> Result<Vec<Vec<i32>>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for nodes in padded(nodes) {
+            let query = Query::select()
+                .column(assignment::Column::NodeId)
+                .expr_as(Expr::col(assignment::Column::Id).count(), "keys")
+                .from(assignment::Entity)
+                .and_where(assignment::Column::NodeId.is_in(nodes))
+                .and_where(assignment::Column::IsActive.eq(true))
+                .group_by_col(assignment::Column::NodeId)
+                .take();
+            for row in self.c.query_all(&query).await? {
+                let keys: i64 = row.try_get("", "keys")?;
+                counts.insert(row.try_get::<i32>("", "node_id")?, usize::try_from(keys).unwrap_or(usize::MAX));
+            }
+        }
+        let mut groups: Vec<Vec<i32>> = Vec::new();
+        let mut keys = PAGE;
+        for (node, count) in counts {
+            keys = keys.saturating_add(count);
+            match groups.last_mut() {
+                Some(group) if keys < PAGE => group.push(node),
+                Some(_) | None => {
+                    groups.push(vec![node]);
+                    keys = count;
+                }
+            }
+        }
+        Ok(groups.iter().flat_map(|group| padded(group)).collect())
     }
 
     /// The keys of ours in force that live nowhere and are on their way nowhere, oldest first: their node was deleted
@@ -105,11 +138,7 @@ impl<C: ConnectionTrait> View<'_, C> {
             .and_where(home(assignment::Column::KeyId).equals((key::Entity, key::Column::Id)))
             .and_where(home(assignment::Column::State).is_in([State::Arriving, State::Active]))
             .take();
-        let homeless = key::Column::NodeId
-            .is_null()
-            .and(key::Column::MusterState.eq("active"))
-            .and(lower_status().eq("active"))
-            .and(Expr::not_exists(homes));
+        let homeless = key::is_homeless().and(lower_status().eq("active")).and(Expr::not_exists(homes));
         let mut keys = self.keys_where(homeless).await?;
         keys.reverse();
         Ok(keys)

@@ -245,10 +245,10 @@ impl Write<'_> {
             x3ui_totp_secret: Set(secrets.totp.as_ref().map(|s| sealed("x3ui_totp_secret", s)).transpose()?.flatten()),
             ..Default::default()
         };
-        update.update(&self.tx).await.map_err(|e| match e {
-            DbErr::RecordNotUpdated => missing(id),
-            other => other.into(),
-        })?;
+        update
+            .update(&self.tx)
+            .await
+            .map_err(|e| if matches!(e, DbErr::RecordNotUpdated) { missing(id) } else { StoreError::from(e) })?;
         self.forget_health(id).await?;
         self.revise(id).await
     }

@@ -22,7 +22,8 @@ use sea_orm::{
 use std::collections::BTreeMap;
 
 impl Write<'_> {
-    /// Clients of ours had traffic on this node, at these times. A sighting that is older than the one known changes
+    /// Clients of ours had traffic on this node, at these times or later; where a key lives there only since a later
+    /// time, that is noted, for the traffic is not older than its client. A sighting that is older than the one known changes
     /// nothing, nor does one under a name that is not ours.
     pub async fn set_seen(&self, node: NodeId, seen: &[(ClientName, DateTime<Utc>)]) -> Result<(), StoreError> {
         for chunk in parts(seen) {
@@ -35,11 +36,11 @@ impl Write<'_> {
             for names in padded(&at.keys().copied().collect::<Vec<_>>()) {
                 for row in self.tx.query_all(&named(node, names)).await? {
                     let name: String = row.try_get("", "name")?;
-                    found.extend(at.get(name.as_str()).map(|at| (row.try_get::<i32>("", "id"), *at)));
+                    let since: Option<DateTime<Utc>> = row.try_get("", "since")?;
+                    let Some(at) = at.get(name.as_str()) else { continue };
+                    found.push((row.try_get::<i32>("", "id")?, since.map_or(*at, |since| Ord::max(*at, since))));
                 }
             }
-            let found: Vec<(i32, DateTime<Utc>)> =
-                found.into_iter().map(|(id, at)| Ok((id?, at))).collect::<Result<_, StoreError>>()?;
             for found in padded(&found) {
                 self.set_seen_at(&found).await?;
             }
@@ -83,7 +84,7 @@ impl Write<'_> {
 fn named(node: NodeId, names: Vec<&str>) -> SelectStatement {
     let line = |column: client::Column| (client::Entity, column);
     Query::select()
-        .column((assignment::Entity, assignment::Column::Id))
+        .columns([(assignment::Entity, assignment::Column::Id), (assignment::Entity, assignment::Column::Since)])
         .column(line(client::Column::Name))
         .from(client::Entity)
         .cross_join(assignment::Entity)

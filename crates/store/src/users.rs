@@ -92,10 +92,10 @@ impl Write<'_> {
         for chunk in parts(users) {
             let rows = chunk.iter().map(|(telegram_id, profile)| user::ActiveModel {
                 telegram_id: Set(*telegram_id),
-                username: Set(kept(&profile.username, 255)),
-                first_name: Set(kept(&profile.first_name, 255)),
-                last_name: Set(kept(&profile.last_name, 255)),
-                language_code: Set(kept(&profile.language_code, 10)),
+                username: Set(kept(profile.username.as_deref(), 255)),
+                first_name: Set(kept(profile.first_name.as_deref(), 255)),
+                last_name: Set(kept(profile.last_name.as_deref(), 255)),
+                language_code: Set(kept(profile.language_code.as_deref(), 10)),
                 is_active: Set(Some(true)),
                 is_blocked: Set(Some(false)),
                 created_at: Set(Some(now.into())),
@@ -131,7 +131,7 @@ impl Write<'_> {
         ];
         for (column, value, most) in told {
             if value.is_some() {
-                *column = Set(kept(value, most));
+                *column = Set(kept(value.as_deref(), most));
             }
         }
         row.updated_at = Set(Some(now.into()));
@@ -161,6 +161,6 @@ pub(crate) fn from_row(row: user::Model) -> User {
     }
 }
 
-fn kept(value: &Option<String>, most: usize) -> Option<String> {
-    value.as_deref().map(|text| cut(text, most))
+fn kept(value: Option<&str>, most: usize) -> Option<String> {
+    value.map(|text| cut(text, most))
 }

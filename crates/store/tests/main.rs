@@ -1,5 +1,7 @@
 //! The store on real databases. Every test runs on each engine of `TestDatabase::all()`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bounds;
 mod jobs;
 mod lease;
@@ -15,4 +17,3 @@ mod scene;
 mod seen;
 mod tokens;
 mod users;
-mod timing_tmp;

@@ -57,7 +57,8 @@ async fn a_database_that_is_not_prepared_says_so() {
         let mut told = refused.to_string();
         let mut cause = refused.source();
         while let Some(error) = cause {
-            told += &format!(": {error}");
+            told.push_str(": ");
+            told.push_str(&error.to_string());
             cause = error.source();
         }
         assert!(told.contains("muster_meta"), "{told}");

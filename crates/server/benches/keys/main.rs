@@ -4,91 +4,24 @@
 //! Prints a table; `docs/performance.md` says what it printed and where.
 
 #![expect(clippy::print_stdout, reason = "the figures are the point")]
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures")]
+#![expect(
+    dead_code,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures; each benchmark uses its own part"
+)]
 
+#[path = "../parts/load.rs"]
 mod load;
+#[path = "../parts/program.rs"]
+mod program;
 
-use panel_sim::{Generation, Pace, Setup, Sim};
+use panel_sim::Generation;
+use program::{Program, join, panel, real_pace};
 use reqwest::Client;
 use serde_json::{Value, json};
-use std::{
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
-
-/// How real panels of 2.9.4 and 3.6.0 were measured to behave (`docs/performance.md`, "The speed of real panels").
-fn real_pace(generation: Generation) -> Pace {
-    match generation {
-        Generation::Two => {
-            Pace { call: Duration::from_millis(6), client: Duration::from_micros(170), held: Duration::from_micros(10) }
-        }
-        Generation::Three => {
-            Pace { call: Duration::from_millis(8), client: Duration::from_micros(600), held: Duration::from_micros(25) }
-        }
-    }
-}
-
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(data: &Path) -> Self {
-        let mut command = muster(data);
-        let child = command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("the program");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-        let address = line.trim().rsplit('/').next().and_then(|a| a.parse().ok()).expect("an address");
-        Self { child, address }
-    }
-
-    /// Resident memory, bytes.
-    fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-        line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") * 1024
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn muster(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-    command.env("MUSTER_LOG__LEVEL", "error").arg("--data").arg(data);
-    command
-}
-
-async fn join(data: &Path, name: &str, sim: &Sim) {
-    let mut add = muster(data);
-    add.args(["nodes", "add", "--name", name, "--url", &sim.url(), "--allow-http", "--max-users", "1000000"]);
-    match sim.create_token("bench") {
-        Some(token) => add.args(["--token", &token]),
-        None => add.args(["--username", "admin", "--password", "admin"]),
-    };
-    let output = tokio::task::spawn_blocking(move || add.output().expect("the program")).await.expect("a thread");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-async fn panel(generation: Generation) -> Sim {
-    let sim = Sim::start(generation, Setup::default()).await.expect("a port");
-    sim.add_inbound(&json!({
-        "remark": "main", "enable": true, "port": 443, "protocol": "vless", "expiryTime": 0, "total": 0,
-        "settings": json!({"clients": [], "decryption": "none", "encryption": "none"}).to_string(),
-        "streamSettings": json!({"network": "tcp", "security": "none", "tcpSettings": {"header": {"type": "none"}}}).to_string(),
-        "sniffing": "{}",
-    }));
-    sim
-}
+use std::time::{Duration, Instant};
 
 /// Clients per second that the panel's own bulk call reaches, `count` of them in one call.
 async fn own_bulk_rate(generation: Generation, count: usize) -> f64 {
@@ -101,19 +34,16 @@ async fn own_bulk_rate(generation: Generation, count: usize) -> f64 {
                "subId": format!("bulk-{n}"), "limitIp": 0, "totalGB": 0, "expiryTime": 0, "flow": "", "tgId": 0})
     };
     let clients: Vec<Value> = (0..count).map(client).collect();
-    let call = match sim.create_token("bulk") {
-        Some(token) => {
-            let items: Vec<Value> = clients.iter().map(|c| json!({"client": c, "inboundIds": [1]})).collect();
-            http.post(format!("{}panel/api/clients/bulkCreate", sim.url())).bearer_auth(token).json(&items)
-        }
-        None => {
-            let login = http.post(format!("{}login", sim.url())).form(&[("username", "admin"), ("password", "admin")]);
-            let login = login.send().await.expect("an answer");
-            let cookie =
-                login.headers()["set-cookie"].to_str().expect("text").split(';').next().unwrap_or_default().to_owned();
-            let body = json!({"id": 1, "settings": json!({"clients": clients}).to_string()});
-            http.post(format!("{}panel/api/inbounds/addClient", sim.url())).header("cookie", cookie).json(&body)
-        }
+    let call = if let Some(token) = sim.create_token("bulk") {
+        let items: Vec<Value> = clients.iter().map(|c| json!({"client": c, "inboundIds": [1]})).collect();
+        http.post(format!("{}panel/api/clients/bulkCreate", sim.url())).bearer_auth(token).json(&items)
+    } else {
+        let login = http.post(format!("{}login", sim.url())).form(&[("username", "admin"), ("password", "admin")]);
+        let login = login.send().await.expect("an answer");
+        let cookie =
+            login.headers()["set-cookie"].to_str().expect("text").split(';').next().unwrap_or_default().to_owned();
+        let body = json!({"id": 1, "settings": json!({"clients": clients}).to_string()});
+        http.post(format!("{}panel/api/inbounds/addClient", sim.url())).header("cookie", cookie).json(&body)
     };
     let began = Instant::now();
     let answer = call.send().await.expect("an answer").text().await.expect("a body");

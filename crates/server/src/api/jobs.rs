@@ -3,9 +3,7 @@
 use super::{
     Problem,
     extract::{Json, Path, TelegramId},
-    job_shapes::{
-        Begun, DrainAnswer, DrainShape, JobList, JobShape, RebalanceAnswer, RebalanceShape, SendShape,
-    },
+    job_shapes::{Begun, DrainAnswer, DrainShape, JobList, JobShape, RebalanceAnswer, RebalanceShape, SendShape},
     node_shapes::NodeShape,
 };
 use crate::{

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::extract::TelegramId,
     app::App,
-    ops::users::{Standing, ensure_user, find_standing, update_user},
+    ops::users::{Standing, ensure_user, find_standing, note_shown, update_user},
 };
 use axum::{
     Json,
@@ -57,6 +57,7 @@ pub(super) async fn dashboard(State(app): State<App>, path: Result<Path<Telegram
 
 /// An account with its payments.
 pub(super) async fn full_dashboard(app: &App, standing: &Standing) -> Result<Value, StoreError> {
+    note_shown(&app.store, standing, (app.clock)()).await?;
     let payments = app.store.read().payments(standing.user.id, PAYMENTS).await?;
     Ok(dashboard_of(standing, &payments, (app.clock)()))
 }

@@ -82,10 +82,8 @@ impl Drain {
             return Ok(Printed::good(text, document));
         }
         let done = follow(app, job, told).await?.complete(document);
-        Ok(match done.good {
-            true => Printed { text: format!("{}\nnode {name} is {aim}", done.text), ..done },
-            false => done,
-        })
+        let text = if done.good { format!("{}\nnode {name} is {aim}", done.text) } else { done.text };
+        Ok(Printed { text, ..done })
     }
 }
 
@@ -112,7 +110,7 @@ impl Delete {
         let keys = read.keys_on(node.node.id).await?.len();
         let clients = read.count_clients(node.node.id).await?;
         let loss = format!(
-            "{keys} key(s) live on node {name} and would live nowhere; {clients} client(s) of ours would stay on its \
+            "{keys} key(s) live on node {name} and would be without service until another node has taken them; {clients} client(s) of ours would stay on its \
              panel for ever, whatever becomes of their users"
         );
         let typed = match &self.yes {
@@ -165,10 +163,7 @@ async fn destinations(app: &App, preview: &Preview) -> Result<String, Failure> {
     let mut counts: BTreeMap<NodeId, u64> = BTreeMap::new();
     preview.moves.iter().filter_map(|(_, to)| *to).for_each(|to| *counts.entry(to).or_default() += 1);
     let rows = counts.iter().map(|(to, keys)| vec![names.get(to).cloned().unwrap_or_default(), keys.to_string()]);
-    let mut text = match counts.is_empty() {
-        true => "no key would move".to_owned(),
-        false => table(&["TO", "KEYS"], rows),
-    };
+    let mut text = if counts.is_empty() { "no key would move".to_owned() } else { table(&["TO", "KEYS"], rows) };
     let stay: Vec<Vec<String>> = preview
         .moves
         .iter()

@@ -48,7 +48,7 @@ impl Health {
             return Ok(Printed::good(text, document));
         }
         match self.node {
-            Some(name) => Ok(one(load_named(&app.store, &name).await?.into())),
+            Some(name) => Ok(one(&load_named(&app.store, &name).await?.into())),
             None => fleet(&app).await.map(|(text, document)| Printed::good(text, document)),
         }
     }
@@ -80,10 +80,10 @@ async fn fleet(app: &App) -> Result<(String, serde_json::Value), Failure> {
     Ok((text, json!(fleet)))
 }
 
-fn one(node: NodeHealth) -> Printed {
+fn one(node: &NodeHealth) -> Printed {
     let since = node.health.since.map(|at| format!(" since {} UTC", moment(at))).unwrap_or_default();
     let mut text = format!("{} is {}{since}", node.name, node.health.name);
-    let why = why(&node);
+    let why = why(node);
     if !why.is_empty() {
         text = format!("{text}: {why}");
     }

@@ -82,6 +82,7 @@ async fn keep(store: &Store, batch: &[Told], now: DateTime<Utc>) -> Result<(), S
     tx.commit().await
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a percentage of bytes")]
 fn sample(told: &Told, reading: &Reading) -> NewSample {
     let status = told.status.as_ref();
     let percent = |used: u64, total: u64| if total == 0 { None } else { Some(used as f64 * 100.0 / total as f64) };

@@ -65,9 +65,12 @@ impl Seen {
     async fn look(&mut self) -> Result<(), SeenError> {
         let seen = self.panel.seen().await?;
         let after = Answer { at_ms: (self.clock)().timestamp_millis(), last_online: seen.last_online };
-        let news = self.before.as_ref().map(|before| seen_between(before, &after)).unwrap_or_default();
-        let named: Vec<_> =
-            news.into_iter().filter_map(|(name, ms)| Some((name, DateTime::from_timestamp_millis(ms)?))).collect();
+        let mut named = Vec::new();
+        if let Some(before) = &self.before
+            && let Some(at) = DateTime::from_timestamp_millis(before.at_ms)
+        {
+            named.extend(seen_between(before, &after).into_iter().map(|name| (name, at)));
+        }
         self.online.set(seen.online);
         if !named.is_empty() {
             let tx = self.store.write().await?;

@@ -4,7 +4,10 @@ use super::{
     Pokes,
     driver::{Pass, Rest},
 };
-use crate::{ops::keys::home, panels::Clock};
+use crate::{
+    ops::keys::{counted, home},
+    panels::Clock,
+};
 use chrono::{DateTime, Utc};
 use fleet::{
     health::State,
@@ -15,8 +18,9 @@ use fleet::{
 use std::{collections::BTreeMap, time::Duration};
 use store::{Store, StoreError, Write, events::Event, leaving::LeavingKey, nodes::NodeRecord};
 
-/// How often without a poke: a grace that ends is noticed this late at most.
-const PERIOD: Duration = Duration::from_secs(30);
+/// How often without a poke: a grace that ends, by the clock or by an operator in another process, is noticed this
+/// late at most.
+const PERIOD: Duration = Duration::from_secs(5);
 
 /// The settle loop of one process.
 pub struct Settle {
@@ -130,20 +134,16 @@ async fn carry_out(
     nodes: &BTreeMap<NodeId, NodeRecord>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let mut by_sign: BTreeMap<&'static str, (Why, Vec<(KeyId, NodeId)>)> = BTreeMap::new();
-    for (client, why) in &settled.removed {
-        by_sign.entry(why.as_str()).or_insert_with(|| (*why, Vec::new())).1.push(*client);
-    }
     let name = |id: &NodeId| nodes.get(id).map_or("a deleted node", |n| n.node.name.as_str());
     let mut events = Vec::new();
-    for (why, clients) in by_sign.into_values() {
+    let mut groups: BTreeMap<(NodeId, Why), Vec<(KeyId, NodeId)>> = BTreeMap::new();
+    for ((key, node), why) in &settled.removed {
+        groups.entry((*node, *why)).or_default().push((*key, *node));
+    }
+    for ((node, why), clients) in groups {
         tx.end_leaving(&clients, why).await?;
-        let mut per_node: BTreeMap<NodeId, usize> = BTreeMap::new();
-        clients.iter().for_each(|(_, node)| *per_node.entry(*node).or_default() += 1);
-        for (node, count) in per_node {
-            let message = format!("{count} old clients go from {}: {why}", name(&node));
-            events.push(Event { at: now, kind: "settled", node: Some(node), key: None, message });
-        }
+        let message = format!("{} go from {}: {why}", counted(clients.len(), "old client"), name(&node));
+        events.push(Event { at: now, kind: "settled", node: Some(node), key: None, message });
     }
     let back: Vec<(KeyId, NodeId)> = settled.returned.iter().map(|(key, node)| (*key, *node)).collect();
     let returned = tx.return_home(&back, now).await?;

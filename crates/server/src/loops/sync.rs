@@ -11,7 +11,7 @@ use crate::{
         Pokes,
         driver::{Pass, Rest},
     },
-    ops::keys::home,
+    ops::keys::{counted, home},
     panels::Clock,
     waiters::{News, Waiters},
 };
@@ -180,7 +180,7 @@ impl Sync {
         let Some(node) = tx.read().find_node(self.node).await? else { return Ok(0) };
         let addresses = moved.iter().filter_map(|a| Some(home(&node, a.key, a.user, a.identity.clone()).ok()?.address));
         tx.set_addresses(&addresses.collect::<Vec<_>>(), now).await?;
-        let message = format!("{} keys live on {} now", moved.len(), node.node.name);
+        let message = format!("{} moved to {}", counted(moved.len(), "key"), node.node.name);
         tx.add_events(&[Event { at: now, kind: "moved", node: Some(self.node), key: None, message }]).await?;
         Ok(moved.len())
     }

@@ -346,3 +346,8 @@ pub(crate) fn home(node: &NodeRecord, key: KeyId, user: UserId, identity: Identi
         assign: Assign { key, user, node, inbound, identity },
     })
 }
+
+/// "1 key", "2 keys".
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

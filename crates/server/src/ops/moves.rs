@@ -149,12 +149,11 @@ pub async fn drain(
             tx.set_job_state(old.id, JobState::Done, now).await?;
         }
     }
-    let job = match tx.read().find_running_job(kind, Some(node)).await? {
-        Some(job) => job.id,
-        None => {
-            let moves = preview.moves.iter().map(|(resident, _)| (resident, None));
-            add_planned(&tx, kind, Some(node), &how.asked_by, deadline, moves, now).await?
-        }
+    let job = if let Some(job) = tx.read().find_running_job(kind, Some(node)).await? {
+        job.id
+    } else {
+        let moves = preview.moves.iter().map(|(resident, _)| (resident, None));
+        add_planned(&tx, kind, Some(node), &how.asked_by, deadline, moves, now).await?
     };
     tx.commit().await?;
     Ok((job, preview))

@@ -70,6 +70,19 @@ pub async fn follow_profile(
     Ok(())
 }
 
+/// Notes that a user is shown links of keys that have moved since he last was: by this, moves are settled. Costs
+/// nothing where no key has.
+pub async fn note_shown(store: &Store, standing: &Standing, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let is_news = |key: &KeyRecord| key.moved_at.is_some_and(|moved| key.shown_at.is_none_or(|shown| shown < moved));
+    let news: Vec<_> = standing.keys.iter().map(|(key, _)| key).filter(|key| is_news(key)).map(|key| key.id).collect();
+    if news.is_empty() {
+        return Ok(());
+    }
+    let tx = store.write().await?;
+    tx.set_shown(&news, now).await?;
+    tx.commit().await
+}
+
 /// A user as he is to be shown; `None` if nobody has the Telegram id.
 pub async fn find_standing(store: &Store, telegram_id: i64) -> Result<Option<Standing>, StoreError> {
     let read = store.read();

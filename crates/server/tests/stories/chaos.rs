@@ -44,10 +44,13 @@ impl Chaos {
         let mut strangers = BTreeMap::new();
         for (name, generation) in NODES {
             world.node(name, generation, 60).await;
-            world.sim(name).add_client(1, json!({
-                "id": "11111111-1111-4111-8111-111111111111", "email": format!("stranger-{name}"), "enable": true,
-                "subId": format!("stranger-{name}"), "comment": "not yours", "limitIp": 3,
-            }));
+            world.sim(name).add_client(
+                1,
+                json!({
+                    "id": "11111111-1111-4111-8111-111111111111", "email": format!("stranger-{name}"), "enable": true,
+                    "subId": format!("stranger-{name}"), "comment": "not yours", "limitIp": 3,
+                }),
+            );
             strangers.insert(name, world.clients(name)[0].clone());
         }
         Self { world, chance: StdRng::seed_from_u64(seed), shown: BTreeMap::new(), unsure: BTreeSet::new(), strangers }

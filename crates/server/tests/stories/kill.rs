@@ -50,15 +50,22 @@ impl Program {
     }
 
     /// SIGKILL: nothing is finished, nothing is said.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Program {
+    /// Also when a test fails: what it started would keep its output open, and whoever reads it waiting.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 async fn join(db: &TestDatabase, name: &str, generation: Generation) -> Sim {
     let sim = Sim::start(generation, Setup::default()).await.unwrap();
-    sim.add_inbound(&reality(443));
+    sim.add_inbound(&reality(sim.open_port().await.unwrap()));
     let mut add = muster(db);
     add.args(["nodes", "add", "--name", name, "--url", &sim.url(), "--allow-http", "--max-users", "400"]);
     match sim.create_token("muster") {

@@ -5,10 +5,10 @@
 mod api;
 mod bot;
 mod burst;
+mod chaos;
 mod command_line;
 #[cfg(feature = "demo")]
 mod demo;
-mod chaos;
 mod failover;
 mod faults;
 mod kill;

@@ -150,3 +150,22 @@ async fn a_paused_job_moves_nobody_until_it_is_resumed() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_a_node_that_is_deleted_by_force_are_served_elsewhere() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        let before = world.key(1).await;
+        world.node("b", Generation::Three, 200).await;
+        let (status, _) = world.api(Method::DELETE, "nodes/1?abandon=true", None).await;
+        assert_eq!(status, 204);
+        world.until("it lives on b", async |w: &World| w.residents("b").await == 1).await;
+        world.settle().await;
+        let after = world.key(1).await;
+        assert_eq!(after.0, before.0);
+        assert_ne!(after.1, before.1);
+        world.sims.remove("a");
+        world.rest().await;
+    })
+    .await;
+}

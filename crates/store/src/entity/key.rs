@@ -1,7 +1,7 @@
 //! `vpn_keys`: what users hold; `muster_*` columns are ours, the rest may be read by other programs.
 
 use super::moment::Moment;
-use sea_orm::entity::prelude::*;
+use sea_orm::{entity::prelude::*, sea_query::Expr};
 
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "vpn_keys")]
@@ -33,3 +33,9 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// True for keys in force, as far as we decide it, that live nowhere. In the very words of the index on them, without
+/// which no database would use it.
+pub(crate) fn is_homeless() -> Expr {
+    Expr::cust(r#""vpn_keys"."node_id" IS NULL AND "vpn_keys"."muster_state" = 'active'"#)
+}

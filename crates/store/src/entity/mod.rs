@@ -1,4 +1,4 @@
-//! The tables as SeaORM sees them. Private to this crate: nobody else learns its vocabulary.
+//! The tables as `SeaORM` sees them. Private to this crate: nobody else learns its vocabulary.
 //!
 //! `users` and `vpn_keys` may belong to a database that was there before us: only the columns that Muster uses
 //! are named here, and ids are 32 bits wide because they are there.

@@ -1,7 +1,13 @@
 //! Nodes, assignments, the ledger of clients, tokens, events; `users` and `vpn_keys` where they are missing.
 
 use sea_orm::{ConnectionTrait, DbBackend, ExprTrait};
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{
+        big_integer, big_integer_uniq, boolean, boolean_null, double_null, integer, integer_null, pk_auto, string_len,
+        string_len_null, string_len_uniq, text, text_null, timestamp_null, timestamp_with_time_zone_null,
+    },
+};
 
 pub(super) struct Migration;
 

@@ -1,7 +1,13 @@
 //! Health that lasts, clients that are leaving, jobs of moves, and samples.
 
 use sea_orm::{DbBackend, ExprTrait};
-use sea_orm_migration::{prelude::*, schema::*};
+use sea_orm_migration::{
+    prelude::*,
+    schema::{
+        big_integer, double_null, integer, integer_null, pk_auto, small_integer, small_integer_null, string_len,
+        string_len_null, text_null, timestamp_with_time_zone, timestamp_with_time_zone_null,
+    },
+};
 
 pub(super) struct Migration;
 
@@ -27,6 +33,8 @@ const INDEXES: [(&str, &str, &[&str]); 2] = [
 /// The few assignments that are under way. An index on the state of all would be taken, without statistics, where a
 /// key is given: one row, looked for among thousands.
 const MOVING: &str = "ix_una_moving";
+/// The few keys that live nowhere, which are looked for all the time.
+const HOMELESS: &str = "ix_muster_vpn_keys_homeless";
 
 /// What is added to tables that were there.
 fn columns() -> Vec<(&'static str, ColumnDef)> {
@@ -72,9 +80,14 @@ impl MigrationTrait for Migration {
             index(m, name, table, columns).await?;
         }
         let moving = Expr::col("state").is_in(["arriving", "leaving"]);
-        let table = ASSIGNMENTS;
-        m.create_index(Index::create().name(MOVING).table(table).col("state").col("node_id").and_where(moving).take())
-            .await?;
+        let moving =
+            Index::create().name(MOVING).table(ASSIGNMENTS).col("state").col("node_id").and_where(moving).take();
+        m.create_index(moving).await?;
+        let homeless = Expr::col("node_id").is_null().and(Expr::col("muster_state").eq("active"));
+        m.create_index(
+            Index::create().name(HOMELESS).table(KEYS).col("muster_state").col("node_id").and_where(homeless).take(),
+        )
+        .await?;
         jobs(m).await?;
         moves(m).await?;
         samples(m).await
@@ -88,6 +101,7 @@ impl MigrationTrait for Migration {
             m.drop_index(Index::drop().name(name).table(table).to_owned()).await?;
         }
         m.drop_index(Index::drop().name(MOVING).table(ASSIGNMENTS).to_owned()).await?;
+        m.drop_index(Index::drop().name(HOMELESS).table(KEYS).to_owned()).await?;
         rename_state(m, "ending", "leaving").await?;
         for (table, mut column) in columns().into_iter().rev() {
             let name = column.take().get_column_name();

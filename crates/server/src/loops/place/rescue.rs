@@ -1,7 +1,7 @@
 //! Keys that have to leave their node, or that somebody wants elsewhere: jobs are opened for them, and as many moves
 //! are begun as the budget allows. A key lives where it does until its new node's panel has confirmed it.
 
-use crate::ops::keys::home;
+use crate::ops::keys::{counted, home};
 use chrono::{DateTime, Utc};
 use fleet::{
     budget::{Budget, Fairness},
@@ -19,6 +19,7 @@ use store::{
     Store, StoreError, Write,
     events::Event,
     jobs::{Job, JobKind, JobMove, JobState, MoveState, NewJob, NewMove},
+    keys::KeyRecord,
     moves::{Resident, StartMove},
     nodes::NodeRecord,
 };
@@ -52,7 +53,8 @@ pub async fn pass(
     now: DateTime<Utc>,
 ) -> Result<Rescued, StoreError> {
     let must = emptied(&store.read().nodes().await?, hold);
-    if must.is_empty() && store.read().open_jobs().await?.is_empty() {
+    let homeless = store.read().homeless_keys().await?;
+    if must.is_empty() && homeless.is_empty() && store.read().open_jobs().await?.is_empty() {
         return Ok(Rescued::default());
     }
     let tx = store.write().await?;
@@ -60,8 +62,11 @@ pub async fn pass(
     let must = emptied(&nodes, hold);
     let nodes: BTreeMap<NodeId, NodeRecord> = nodes.into_iter().map(|n| (n.node.id, n)).collect();
     open_jobs(&tx, &must, limits, now).await?;
-    let mut rescue = Rescue { tx: &tx, nodes: &nodes, must: &must, hold, limits, now };
-    let rescued = rescue.carry_on().await?;
+    let rescue = Rescue { tx: &tx, nodes: &nodes, must: &must, hold, limits, now };
+    let mut rescued = rescue.carry_on().await?;
+    if !homeless.is_empty() {
+        rescued.targets.extend(rescue.house(&tx.read().homeless_keys().await?).await?);
+    }
     tx.commit().await?;
     Ok(rescued)
 }
@@ -85,13 +90,12 @@ async fn open_jobs(
         }
         let kind = if *cause == Cause::Failover { JobKind::Failover } else { JobKind::Drain };
         let deleting = tx.read().find_running_job(JobKind::Delete, Some(*node)).await?;
-        let job = match deleting.or(tx.read().find_running_job(kind, Some(*node)).await?) {
-            Some(job) => job.id,
-            None => {
-                let new =
-                    NewJob { kind, node: Some(*node), asked_by: "muster".to_owned(), deadline_at: None, note: None };
-                tx.add_job(&new, now).await?
-            }
+        let open = deleting.or(tx.read().find_running_job(kind, Some(*node)).await?);
+        let job = if let Some(job) = open {
+            job.id
+        } else {
+            let new = NewJob { kind, node: Some(*node), asked_by: "muster".to_owned(), deadline_at: None, note: None };
+            tx.add_job(&new, now).await?
         };
         let listed = residents.iter().map(|r| NewMove {
             key: r.key,
@@ -125,7 +129,7 @@ struct Wanted {
 }
 
 impl Rescue<'_> {
-    async fn carry_on(&mut self) -> Result<Rescued, StoreError> {
+    async fn carry_on(&self) -> Result<Rescued, StoreError> {
         let mut wanted: Vec<Wanted> = Vec::new();
         for job in self.tx.read().open_jobs().await? {
             match job.state {
@@ -146,6 +150,25 @@ impl Rescue<'_> {
         let targets = self.begin(&wanted, &placed).await?;
         self.note_held(&wanted, &placed).await?;
         Ok(Rescued { targets, more })
+    }
+
+    /// Gives keys a home whose node was deleted with them on it. No job is about them: whoever deleted it was told.
+    async fn house(&self, keys: &[KeyRecord]) -> Result<BTreeSet<NodeId>, StoreError> {
+        let fleet: Vec<_> = self.tx.read().nodes().await?.into_iter().map(|n| n.node).collect();
+        let wishes: Vec<Key> = keys.iter().map(|key| Key { id: key.id, home: None, wants: Wants::default() }).collect();
+        let mut budget = Budget::new(self.limits.per_pass, self.limits.per_target);
+        let keys: BTreeMap<KeyId, &KeyRecord> = keys.iter().map(|key| (key.id, key)).collect();
+        let mut starts = Vec::new();
+        for step in place_within(&fleet, &wishes, &mut budget).moves {
+            let (Some(key), Some(node)) = (keys.get(&step.key), self.nodes.get(&step.to)) else { continue };
+            let Some(identity) = key.identity.clone() else { continue };
+            let Ok(found) = home(node, key.id, key.user, identity) else { continue };
+            if self.tx.take_room(step.to, 1).await? {
+                starts.push(StartMove { assign: found.assign, from: None, cause: Cause::Delete, job: None });
+            }
+        }
+        self.tx.start_moves(&starts, self.now).await?;
+        Ok(starts.into_iter().map(|start| start.assign.node).collect())
     }
 
     /// The moves of a job that are to be begun now. Ends moves that are no longer needed, and a job without any.
@@ -253,8 +276,8 @@ impl Rescue<'_> {
             let why = self.why(from, to, group[0]);
             let keys: Vec<KeyId> = starts.iter().map(|s| s.assign.key).collect();
             self.tx.set_moves(job, &keys, MoveState::Arriving, Some(&why), self.now).await?;
-            tracing::info!(job = job.0, "{} keys move {why}", keys.len());
-            let message = format!("{} keys move {why} (job {job})", keys.len());
+            tracing::info!(job = job.0, "moving {} {why}", counted(keys.len(), "key"));
+            let message = format!("moving {} {why} (job {job})", counted(keys.len(), "key"));
             events.push(Event { at: self.now, kind: "moving", node: Some(to), key: None, message });
             targets.insert(to);
         }

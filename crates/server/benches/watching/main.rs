@@ -1,0 +1,75 @@
+//! What watching a thousand nodes costs. `cargo bench -p muster --bench watching`.
+//!
+//! The program runs in a process of its own, with default settings; the nodes live in this one. One node's link is
+//! cut: it must delay nobody.
+
+#![expect(clippy::print_stdout, reason = "the figures are the point")]
+#![expect(dead_code, clippy::cast_precision_loss, reason = "figures")]
+
+#[path = "../parts/program.rs"]
+mod program;
+
+use panel_sim::{Fault, Generation};
+use program::{Program, muster, panel};
+use reqwest::Client;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const NODES: usize = 1000;
+/// How long is measured: two rounds of full checks.
+const MEASURED: Duration = Duration::from_secs(60);
+
+#[tokio::main]
+async fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = Client::builder().tls_certs_only([]).build().expect("a client");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut create = muster(folder.path());
+    create.args(["tokens", "create", "--name", "bench", "--scope", "admin", "--json"]);
+    let output = tokio::task::spawn_blocking(move || create.output().expect("the program")).await.expect("a thread");
+    let token: Value = serde_json::from_slice(&output.stdout).expect("a document");
+    let token = token["token"].as_str().expect("a token").to_owned();
+    let program = Program::start(folder.path());
+    let url = format!("http://{}/api/v1", program.address);
+    sleep(Duration::from_secs(1)).await;
+    let empty = program.memory();
+    let mut sims = Vec::new();
+    for n in 0..NODES {
+        let sim = panel(if n % 2 == 0 { Generation::Two } else { Generation::Three }).await;
+        let mut node = json!({"name": format!("node-{n}"), "url": sim.url(), "allow_http": true});
+        match sim.create_token("bench") {
+            Some(token) => node["token"] = json!(token),
+            None => (node["username"], node["password"]) = (json!("admin"), json!("admin")),
+        }
+        let answer = http.post(format!("{url}/nodes")).bearer_auth(&token).json(&node).send().await.expect("an answer");
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
+        sims.push(sim);
+    }
+    sims[7].inject(Fault::Cut);
+    sleep(Duration::from_secs(45)).await;
+    let (before, began) = (program.cpu(), Instant::now());
+    sleep(MEASURED).await;
+    let share = (program.cpu() - before).as_secs_f64() / began.elapsed().as_secs_f64() * 100.0;
+    let memory = program.memory();
+    let nodes: Value = http
+        .get(format!("{url}/nodes"))
+        .bearer_auth(&token)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let nodes = nodes["nodes"].as_array().expect("a list");
+    let states = |state: &str| nodes.iter().filter(|n| n["health"]["name"] == state).count();
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!(
+        "watching {NODES} nodes: {share:.1} % of one core; {:.0} MiB in all, {:.1} KiB a node; {} up, {} down, {} other",
+        mib(memory),
+        (memory - empty) as f64 / 1024.0 / NODES as f64,
+        states("up"),
+        states("down"),
+        NODES - states("up") - states("down")
+    );
+}
