@@ -144,15 +144,18 @@ impl Write<'_> {
                 .columns([
                     (assignment::Entity, assignment::Column::Id),
                     (assignment::Entity, assignment::Column::KeyId),
+                    (assignment::Entity, assignment::Column::State),
                 ])
                 .from(assignment::Entity)
                 .from(pair_list(&chunk))
                 .and_where(is_pair())
-                .and_where(assignment::Column::State.eq(state))
+                .and_where(assignment::Column::State.ne(State::Past))
                 .take();
-            let rows = self.tx.query_all(&query).await?;
-            for row in rows {
-                found.push((row.try_get("", "id")?, row.try_get("", "key_id")?));
+            for row in self.tx.query_all(&query).await? {
+                // Not asked for in the question: after a failover, it is true of more rows than statistics know of.
+                if row.try_get::<State>("", "state")? == state {
+                    found.push((row.try_get("", "id")?, row.try_get("", "key_id")?));
+                }
             }
         }
         // The last pair of a chunk is repeated in the question, and with it in the answer.

@@ -86,10 +86,7 @@ impl Write<'_> {
         let found = self.find_homes(clients, State::Leaving).await?;
         let homes: Vec<i32> = found.into_iter().map(|(home, _)| home).collect();
         for ids in padded(&homes) {
-            let update = of_assignments(&ids)
-                .value(job_move::Column::Reason, why.to_string())
-                .and_where(Expr::col((job_move::Entity, job_move::Column::State)).eq(MoveState::Done.as_str()))
-                .take();
+            let update = of_assignments(&ids, MoveState::Done).value(job_move::Column::Reason, why.to_string()).take();
             self.tx.execute(&update).await?;
         }
         self.end_homes(&homes).await
@@ -109,11 +106,10 @@ impl Write<'_> {
         let ids: Vec<i32> = found.iter().map(|(home, _)| *home).collect();
         for ids in padded(&ids) {
             self.end_others(&ids).await?;
-            let update = of_assignments(&ids)
+            let update = of_assignments(&ids, MoveState::Done)
                 .value(job_move::Column::State, MoveState::Returned.as_str())
                 .value(job_move::Column::Reason, Option::<String>::None)
                 .value(job_move::Column::At, now)
-                .and_where(Expr::col((job_move::Entity, job_move::Column::State)).eq(MoveState::Done.as_str()))
                 .take();
             self.tx.execute(&update).await?;
             assignment::Entity::update_many()

@@ -24,7 +24,7 @@ use fleet::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter,
-    sea_query::{Expr, IntoIden, IntoTableRef, Order, Query, SelectStatement},
+    sea_query::{Expr, IntoIden, IntoTableRef, Order, Query, SelectStatement, UpdateStatement},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -181,10 +181,10 @@ impl Write<'_> {
         for keys in padded(&keys) {
             let rows = assignment::Entity::find()
                 .filter(assignment::Column::KeyId.is_in(keys))
-                .filter(assignment::Column::State.eq(State::Arriving))
+                .filter(assignment::Column::State.ne(State::Past))
                 .all(&self.tx)
                 .await?;
-            under_way.extend(rows.into_iter().map(|row| row.id));
+            under_way.extend(rows.into_iter().filter(|row| row.state == State::Arriving).map(|row| row.id));
         }
         self.end_homes(&under_way).await?;
         let coming: Vec<_> =
@@ -212,12 +212,11 @@ impl Write<'_> {
         let found = self.find_homes(arrivals, State::Arriving).await?;
         let homes: Vec<i32> = found.into_iter().map(|(home, _)| home).collect();
         for ids in padded(&homes) {
-            let update = of_assignments(&ids)
+            let update = of_assignments(&ids, MoveState::Arriving)
                 .value(job_move::Column::State, MoveState::Waiting.as_str())
                 .value(job_move::Column::ToNode, Option::<i32>::None)
                 .value(job_move::Column::Reason, cut(why, 4096))
                 .value(job_move::Column::At, now)
-                .and_where(Expr::col((job_move::Entity, job_move::Column::State)).eq(MoveState::Arriving.as_str()))
                 .take();
             self.tx.execute(&update).await?;
         }
@@ -225,14 +224,17 @@ impl Write<'_> {
     }
 }
 
-/// An update of the moves that these assignments are about.
-pub(crate) fn of_assignments(ids: &[i32]) -> sea_orm::sea_query::UpdateStatement {
+/// An update of the moves that these assignments are about and that stand like this. Asked the other way round: of the
+/// moves that stand like this, there may be many more than statistics know of.
+pub(crate) fn of_assignments(ids: &[i32], state: MoveState) -> UpdateStatement {
+    let others = MoveState::ALL.iter().filter(|other| **other != state).map(|other| other.as_str());
     Query::update()
         .table(job_move::Entity)
         .from(assignment::Entity)
         .and_where(home(assignment::Column::Id).is_in(ids.iter().copied()))
         .and_where(home(assignment::Column::JobId).equals((job_move::Entity, job_move::Column::JobId)))
         .and_where(home(assignment::Column::KeyId).equals((job_move::Entity, job_move::Column::KeyId)))
+        .and_where(Expr::col((job_move::Entity, job_move::Column::State)).is_not_in(others))
         .take()
 }
 

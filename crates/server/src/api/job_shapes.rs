@@ -239,11 +239,13 @@ impl From<&Evened> for RebalanceAnswer {
 }
 
 /// Times such as `24h`, as in the settings.
-mod time {
+pub(super) mod time {
     use serde::{Deserialize as _, Deserializer, de};
     use std::time::Duration;
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    pub(in crate::api) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
         let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
         crate::ops::moves::read_deadline(&text).map(Some).map_err(de::Error::custom)
     }

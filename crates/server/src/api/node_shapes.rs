@@ -8,6 +8,7 @@ use fleet::{
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use store::nodes::{NodeRecord, NodeSecrets, NodeSettings};
 use utoipa::ToSchema;
 
@@ -180,6 +181,14 @@ pub struct NodeChangeShape {
     weight: Option<f64>,
     tls: Option<String>,
     allow_http: Option<bool>,
+    /// How long connecting may take in a check, such as `5s`; `0s`: as the settings say.
+    #[schema(value_type = Option<String>, max_length = 32)]
+    #[serde(deserialize_with = "super::job_shapes::time::deserialize")]
+    connect_timeout: Option<Duration>,
+    /// How long a whole check may take, such as `12s`; `0s`: as the settings say.
+    #[schema(value_type = Option<String>, max_length = 32)]
+    #[serde(deserialize_with = "super::job_shapes::time::deserialize")]
+    check_timeout: Option<Duration>,
 }
 
 impl From<NodeRecord> for NodeShape {
@@ -309,6 +318,8 @@ impl From<NodeChangeShape> for NodeChange {
             max_users: change.max_users,
             priority: change.priority,
             weight: change.weight,
+            connect_timeout: change.connect_timeout,
+            check_timeout: change.check_timeout,
             secrets: SecretsChange {
                 username: change.username,
                 password: secret(change.password),

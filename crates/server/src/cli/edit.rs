@@ -12,6 +12,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use fleet::node::Policy;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(super) struct Edit {
@@ -30,6 +31,12 @@ pub(super) struct Edit {
     /// Whether plain http:// is allowed for this panel.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     allow_http: Option<bool>,
+    /// How long connecting may take when it is checked, such as 5s for a far-away node; 0s: as the settings say.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    connect_timeout: Option<Duration>,
+    /// How long a whole check may take, such as 12s; 0s: as the settings say.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    check_timeout: Option<Duration>,
     /// What is wanted of it.
     #[arg(long)]
     policy: Option<PolicyWord>,
@@ -62,6 +69,8 @@ impl Edit {
             max_users: more.max_users,
             priority: more.priority,
             weight: more.weight,
+            connect_timeout: self.connect_timeout,
+            check_timeout: self.check_timeout,
             secrets: SecretsChange {
                 username: given.username,
                 password: given.password,

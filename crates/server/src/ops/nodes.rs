@@ -3,10 +3,15 @@
 
 use crate::panels;
 use chrono::{DateTime, Utc};
-use fleet::{health::Health, id::NodeId, inbound::Inbound, node::Policy};
+use fleet::{
+    health::{Health, rules::LONGEST_CHECK},
+    id::NodeId,
+    inbound::Inbound,
+    node::Policy,
+};
 use panel::AccessError;
 use secrecy::{ExposeSecret as _, SecretString};
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 use store::{
     Store, StoreError,
     nodes::{NodeRecord, NodeSecrets, NodeSettings},
@@ -40,6 +45,10 @@ pub struct NodeChange {
     pub priority: Option<i64>,
     /// Strength.
     pub weight: Option<f64>,
+    /// How long connecting to it may take when it is checked; zero means as the settings say.
+    pub connect_timeout: Option<Duration>,
+    /// How long a whole check of it may take; zero means as the settings say.
+    pub check_timeout: Option<Duration>,
     /// New secrets.
     pub secrets: SecretsChange,
 }
@@ -200,6 +209,10 @@ fn merged(record: &NodeRecord, change: &NodeChange) -> NodeSettings {
         Some(new) => Some(new.clone()).filter(|t| !t.is_empty()),
         None => old.clone(),
     };
+    let time = |new: Option<Duration>, old: Option<Duration>| match new {
+        Some(new) => Some(new).filter(|time| !time.is_zero()),
+        None => old,
+    };
     NodeSettings {
         name: change.name.clone().unwrap_or_else(|| record.node.name.clone()),
         description: text(&change.description, &record.description),
@@ -209,8 +222,8 @@ fn merged(record: &NodeRecord, change: &NodeChange) -> NodeSettings {
         allow_http: change.allow_http.unwrap_or(record.allow_http),
         host: text(&change.host, &record.host),
         chosen_inbound: change.inbound.map(fleet::id::InboundId).or(record.chosen_inbound),
-        connect_timeout: record.connect_timeout,
-        check_timeout: record.check_timeout,
+        connect_timeout: time(change.connect_timeout, record.connect_timeout),
+        check_timeout: time(change.check_timeout, record.check_timeout),
         policy: change.policy.unwrap_or(record.node.policy),
         max_users: change.max_users.unwrap_or(record.node.max_users),
         priority: change.priority.unwrap_or(record.node.priority),
@@ -280,6 +293,11 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
     check((0..=i64::from(i32::MAX)).contains(&settings.max_users), "max_users", "0 to 2147483647");
     check((0..=10_000).contains(&settings.priority), "priority", "0 to 10000; 100 is neutral, 0 takes nobody");
     check((0.0..=10_000.0).contains(&settings.weight), "weight", "0 to 10000; 1 is neutral, 0 takes nobody");
+    let deadlines = [("connect_timeout", settings.connect_timeout), ("check_timeout", settings.check_timeout)];
+    for (field, deadline) in deadlines {
+        let fits = deadline.is_none_or(|d| (Duration::from_millis(100)..=LONGEST_CHECK).contains(&d));
+        check(fits, field, "from 100ms to 30s, or 0s for what the settings say");
+    }
     let login = !secrets.username.is_empty() && !secrets.password.expose_secret().is_empty();
     check(login || secrets.token.is_some(), "username", "give an API token, or a user name and a password");
     if wrong.is_empty()

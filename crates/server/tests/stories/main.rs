@@ -15,4 +15,5 @@ mod kill;
 mod moving;
 mod program;
 mod replaced;
+mod returning;
 mod world;

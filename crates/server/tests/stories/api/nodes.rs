@@ -143,7 +143,7 @@ async fn every_unusable_value_is_named_and_nothing_is_changed() {
         let without_looks = |mut node: Value| {
             let fields = ["checked_at", "response_ms", "health"];
             for field in fields {
-                node[*field] = json!(null);
+                node[field] = json!(null);
             }
             node
         };
