@@ -7,9 +7,9 @@ use crate::{
     clients::{Version, same_version, versions},
     entity::{
         assignment::{self, State},
-        client, job, job_move, key,
+        client, job, key,
     },
-    jobs::MoveState,
+    jobs::{Change, MoveState},
     keys::lower_status,
 };
 use chrono::{DateTime, Utc};
@@ -225,18 +225,13 @@ impl Write<'_> {
                 .and_where(home(assignment::Column::State).ne(State::Past))
                 .take();
             self.tx.execute(&here).await?;
-            let done = Query::update()
-                .table(job_move::Entity)
-                .value(job_move::Column::State, MoveState::Done.as_str())
-                .value(job_move::Column::Reason, Option::<String>::None)
-                .value(job_move::Column::At, now)
-                .from(newcomers())
-                .and_where(new(assignment::Column::Id).is_in(ids))
-                .and_where(Expr::col((job_move::Entity, job_move::Column::JobId)).eq(new(assignment::Column::JobId)))
-                .and_where(Expr::col((job_move::Entity, job_move::Column::KeyId)).eq(new(assignment::Column::KeyId)))
-                .take();
-            self.tx.execute(&done).await?;
         }
+        let listed = moved.iter().filter_map(|found| match found.arrived.how {
+            Arrival::Moved { job: Some(job), .. } => Some((job, found.arrived.key)),
+            Arrival::Moved { job: None, .. } | Arrival::InForce => None,
+        });
+        let done = Change { from: None, to: MoveState::Done, reason: None, at: Some(now) };
+        self.change_moves(&listed.collect::<Vec<_>>(), &done).await?;
         let keys: Vec<i32> = moved.iter().map(|f| crate::id32(f.arrived.key.0)).collect();
         for keys in padded(&keys) {
             key::Entity::update_many()

@@ -22,7 +22,7 @@ use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, Set,
     sea_query::{Expr, IntoIden, OnConflict, Query, TableRef, ValueTuple},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A key's new home.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,20 @@ pub(crate) struct Coming<'a> {
     pub(crate) assign: &'a Assign,
     pub(crate) cause: Option<Cause>,
     pub(crate) job: Option<JobId>,
+}
+
+/// An assignment that is there.
+pub(crate) struct FoundHome {
+    pub(crate) id: i32,
+    pub(crate) key: KeyId,
+    pub(crate) job: Option<JobId>,
+}
+
+impl FoundHome {
+    /// What is to be found on a job's list.
+    pub(crate) fn listed(&self) -> Option<(JobId, KeyId)> {
+        Some((self.job?, self.key))
+    }
 }
 
 impl Write<'_> {
@@ -132,18 +146,19 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// The assignments of these keys on these nodes that stand like this: (assignment, key).
+    /// The assignments of these keys on these nodes that stand like this.
     pub(crate) async fn find_homes(
         &self,
         pairs: &[(KeyId, NodeId)],
         state: State,
-    ) -> Result<Vec<(i32, i32)>, StoreError> {
-        let mut found = Vec::new();
+    ) -> Result<Vec<FoundHome>, StoreError> {
+        let mut found = BTreeMap::new();
         for chunk in padded(pairs) {
             let query = Query::select()
                 .columns([
                     (assignment::Entity, assignment::Column::Id),
                     (assignment::Entity, assignment::Column::KeyId),
+                    (assignment::Entity, assignment::Column::JobId),
                     (assignment::Entity, assignment::Column::State),
                 ])
                 .from(assignment::Entity)
@@ -154,14 +169,13 @@ impl Write<'_> {
             for row in self.tx.query_all(&query).await? {
                 // Not asked for in the question: after a failover, it is true of more rows than statistics know of.
                 if row.try_get::<State>("", "state")? == state {
-                    found.push((row.try_get("", "id")?, row.try_get("", "key_id")?));
+                    let (id, key) = (row.try_get("", "id")?, KeyId(row.try_get::<i32>("", "key_id")?.into()));
+                    let job = row.try_get::<Option<i32>>("", "job_id")?.map(|job| JobId(job.into()));
+                    found.insert(id, FoundHome { id, key, job });
                 }
             }
         }
-        // The last pair of a chunk is repeated in the question, and with it in the answer.
-        found.sort_unstable();
-        found.dedup();
-        Ok(found)
+        Ok(found.into_values().collect())
     }
 
     /// The clients of these assignments are to be removed, and their panels have yet to hear of it.

@@ -2,6 +2,7 @@
 
 mod list;
 
+pub(crate) use list::Change;
 pub use list::{JobMove, NewMove};
 
 use crate::{StoreError, View, Write, batch::padded, entity::job, entity::job_move, id32, text::cut};

@@ -3,18 +3,18 @@
 
 use crate::{
     StoreError, View, Write,
-    assignments::home,
+    assignments::{FoundHome, home},
     batch::padded,
     entity::{
         assignment::{self, State},
-        job_move, key,
+        key,
         moment::Moment,
         user,
     },
     id32,
-    jobs::MoveState,
+    jobs::{Change, MoveState},
     keys::lower_status,
-    moves::{PAGE, of_assignments},
+    moves::PAGE,
 };
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -84,12 +84,10 @@ impl Write<'_> {
     /// more are left alone. `why` is noted on the list of the job that moved them.
     pub async fn end_leaving(&self, clients: &[(KeyId, NodeId)], why: Why) -> Result<(), StoreError> {
         let found = self.find_homes(clients, State::Leaving).await?;
-        let homes: Vec<i32> = found.into_iter().map(|(home, _)| home).collect();
-        for ids in padded(&homes) {
-            let update = of_assignments(&ids, MoveState::Done).value(job_move::Column::Reason, why.to_string()).take();
-            self.tx.execute(&update).await?;
-        }
-        self.end_homes(&homes).await
+        let listed: Vec<_> = found.iter().filter_map(FoundHome::listed).collect();
+        let (from, to) = (Some(MoveState::Done), MoveState::Done);
+        self.change_moves(&listed, &Change { from, to, reason: Some(why.to_string()), at: None }).await?;
+        self.end_homes(&found.iter().map(|found| found.id).collect::<Vec<_>>()).await
     }
 
     /// Keys live again where they are leaving; their clients where they lived up to now, and where they were going,
@@ -103,15 +101,12 @@ impl Write<'_> {
         }
         let pairs: Vec<(KeyId, NodeId)> = homes.iter().map(|(key, node)| (*key, *node)).collect();
         let found = self.find_homes(&pairs, State::Leaving).await?;
-        let ids: Vec<i32> = found.iter().map(|(home, _)| *home).collect();
+        let listed: Vec<_> = found.iter().filter_map(FoundHome::listed).collect();
+        let (from, to) = (Some(MoveState::Done), MoveState::Returned);
+        self.change_moves(&listed, &Change { from, to, reason: None, at: Some(now) }).await?;
+        let ids: Vec<i32> = found.iter().map(|found| found.id).collect();
         for ids in padded(&ids) {
             self.end_others(&ids).await?;
-            let update = of_assignments(&ids, MoveState::Done)
-                .value(job_move::Column::State, MoveState::Returned.as_str())
-                .value(job_move::Column::Reason, Option::<String>::None)
-                .value(job_move::Column::At, now)
-                .take();
-            self.tx.execute(&update).await?;
             assignment::Entity::update_many()
                 .col_expr(assignment::Column::State, Expr::value(State::Active))
                 .col_expr(assignment::Column::IsActive, Expr::value(true))
@@ -122,7 +117,7 @@ impl Write<'_> {
                 .exec(&self.tx)
                 .await?;
         }
-        let keys: Vec<i32> = found.iter().map(|(_, key)| *key).collect();
+        let keys: Vec<i32> = found.iter().map(|found| id32(found.key.0)).collect();
         for keys in padded(&keys) {
             key::Entity::update_many()
                 .col_expr(key::Column::MusterMovedAt, Expr::value(now))
@@ -130,10 +125,8 @@ impl Write<'_> {
                 .exec(&self.tx)
                 .await?;
         }
-        let returned = found.iter().filter_map(|(_, key)| {
-            let key = KeyId((*key).into());
-            Some(Returned { key, node: *homes.get(&key)? })
-        });
+        let returned =
+            found.iter().filter_map(|found| Some(Returned { key: found.key, node: *homes.get(&found.key)? }));
         Ok(returned.collect())
     }
 

@@ -3,16 +3,16 @@
 
 use crate::{
     StoreError, View, Write,
-    assignments::{Assign, Coming, home},
+    assignments::{Assign, Coming, FoundHome, home},
     batch::padded,
     entity::{
         assignment::{self, State},
-        job_move, key,
+        key,
         moment::Moment,
         user::{self, Subscription},
     },
     id32,
-    jobs::{MoveState, NewMove},
+    jobs::{Change, MoveState, NewMove},
     keys::{KeyRecord, lower_status},
     text::cut,
 };
@@ -24,7 +24,7 @@ use fleet::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter,
-    sea_query::{Expr, IntoIden, IntoTableRef, Order, Query, SelectStatement, UpdateStatement},
+    sea_query::{Expr, IntoIden, IntoTableRef, Order, Query, SelectStatement},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -210,32 +210,11 @@ impl Write<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let found = self.find_homes(arrivals, State::Arriving).await?;
-        let homes: Vec<i32> = found.into_iter().map(|(home, _)| home).collect();
-        for ids in padded(&homes) {
-            let update = of_assignments(&ids, MoveState::Arriving)
-                .value(job_move::Column::State, MoveState::Waiting.as_str())
-                .value(job_move::Column::ToNode, Option::<i32>::None)
-                .value(job_move::Column::Reason, cut(why, 4096))
-                .value(job_move::Column::At, now)
-                .take();
-            self.tx.execute(&update).await?;
-        }
-        self.end_homes(&homes).await
+        let listed: Vec<_> = found.iter().filter_map(FoundHome::listed).collect();
+        let (from, to) = (Some(MoveState::Arriving), MoveState::Waiting);
+        self.change_moves(&listed, &Change { from, to, reason: Some(cut(why, 4096)), at: Some(now) }).await?;
+        self.end_homes(&found.iter().map(|found| found.id).collect::<Vec<_>>()).await
     }
-}
-
-/// An update of the moves that these assignments are about and that stand like this. Asked the other way round: of the
-/// moves that stand like this, there may be many more than statistics know of.
-pub(crate) fn of_assignments(ids: &[i32], state: MoveState) -> UpdateStatement {
-    let others = MoveState::ALL.iter().filter(|other| **other != state).map(|other| other.as_str());
-    Query::update()
-        .table(job_move::Entity)
-        .from(assignment::Entity)
-        .and_where(home(assignment::Column::Id).is_in(ids.iter().copied()))
-        .and_where(home(assignment::Column::JobId).equals((job_move::Entity, job_move::Column::JobId)))
-        .and_where(home(assignment::Column::KeyId).equals((job_move::Entity, job_move::Column::KeyId)))
-        .and_where(Expr::col((job_move::Entity, job_move::Column::State)).is_not_in(others))
-        .take()
 }
 
 /// Whether a key of ours is in force.

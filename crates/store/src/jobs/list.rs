@@ -14,6 +14,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, OnConflict},
 };
+use std::collections::BTreeMap;
 
 const TABLE: &str = "muster_moves";
 
@@ -53,6 +54,17 @@ pub struct JobMove {
     pub reason: Option<String>,
     /// Since when it stands there.
     pub at: DateTime<Utc>,
+}
+
+/// What becomes of moves.
+pub(crate) struct Change {
+    /// Only of those that stand like this.
+    pub(crate) from: Option<MoveState>,
+    /// Where they stand then. Those that wait have no target any more.
+    pub(crate) to: MoveState,
+    pub(crate) reason: Option<String>,
+    /// Since when; `None` leaves that as it is.
+    pub(crate) at: Option<DateTime<Utc>>,
 }
 
 impl<C: ConnectionTrait> View<'_, C> {
@@ -129,6 +141,35 @@ impl Write<'_> {
                 ])
                 .to_owned();
             job_move::Entity::insert_many(rows).on_conflict(listed).exec_without_returning(&self.tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the moves of these keys on the lists of these jobs, as far as they stand like that. Job by job, with the
+    /// keys as a list: joined with assignments, a list that has just grown long is read once for every key.
+    pub(crate) async fn change_moves(&self, moves: &[(JobId, KeyId)], change: &Change) -> Result<(), StoreError> {
+        let mut by_job: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+        for (job, key) in moves {
+            by_job.entry(id32(job.0)).or_default().push(id32(key.0));
+        }
+        for (job, keys) in by_job {
+            for keys in padded(&keys) {
+                let mut update = job_move::Entity::update_many()
+                    .col_expr(job_move::Column::State, Expr::value(change.to.as_str()))
+                    .col_expr(job_move::Column::Reason, Expr::value(change.reason.clone()))
+                    .filter(job_move::Column::JobId.eq(job))
+                    .filter(job_move::Column::KeyId.is_in(keys));
+                if let Some(from) = change.from {
+                    update = update.filter(job_move::Column::State.eq(from.as_str()));
+                }
+                if let Some(at) = change.at {
+                    update = update.col_expr(job_move::Column::At, Expr::value(at));
+                }
+                if change.to == MoveState::Waiting {
+                    update = update.col_expr(job_move::Column::ToNode, Expr::value(Option::<i32>::None));
+                }
+                update.exec(&self.tx).await?;
+            }
         }
         Ok(())
     }

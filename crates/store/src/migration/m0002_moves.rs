@@ -162,7 +162,6 @@ async fn moves(m: &SchemaManager<'_>) -> Result<(), DbErr> {
         Index::create().name("ux_muster_moves_job_key").table(MOVES).col("job_id").col("key_id").unique().take(),
     )
     .await?;
-    index(m, "ix_muster_moves_state", MOVES, &["job_id", "state"]).await?;
     index(m, "ix_muster_moves_key", MOVES, &["key_id"]).await
 }
 
