@@ -2,7 +2,7 @@
 //!
 //! One failure makes a node suspect: it takes nobody new. Several over some time, with nothing that contradicts
 //! them, make it down: only then are its users moved. It comes back through probation. A panel that is silent
-//! while users are served, or that does not let us in, is never a reason to move anybody (`design.md` §4).
+//! while users are served, or that does not let us in, is never a reason to move anybody.
 //!
 //! | question | file |
 //! |---|---|

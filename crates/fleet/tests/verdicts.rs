@@ -94,7 +94,7 @@ fn a_required_place_is_a_reason() {
 fn a_pin_and_a_refusal_are_reasons() {
     let wants = Wants { avoid: BTreeSet::from([NodeId(1)]), ..pinned(1) };
     insta::assert_snapshot!(explained(&wants), @"
-    1 oslo-1: it refused this key
+    1 oslo-1: it refused this key, or the key leaves it
     2 oslo-2: another node was asked for
     3 koeln-1: another node was asked for
     4 drained: another node was asked for; its policy is maintenance

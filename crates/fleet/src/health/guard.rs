@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use super::rules::ms;
 
-/// Failures that begin within this of one another count as one event. `design.md` §4 says "within a minute": long
+/// Failures that begin within this of one another count as one event. A minute is long
 /// enough for the slowest node to be seen failing (one round of liveness checks, 5 s), too short for servers that
 /// have nothing in common to fail by chance.
 pub const WINDOW_MS: i64 = 60_000;
@@ -125,7 +125,7 @@ const NAMED: usize = 10;
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no moves: {}; our own line is the likelier culprit", self.cause)
+        write!(f, "{}; our own line is the likelier culprit", self.cause)
     }
 }
 

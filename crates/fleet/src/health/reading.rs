@@ -1,4 +1,4 @@
-//! What one look at a node found, layer by layer, and what that says by the table of `design.md` §4.
+//! What one look at a node found, layer by layer, and what that says ([`super::verdict`]).
 
 use crate::id::InboundId;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl LayerResult {
 pub enum Xray {
     /// Nobody got so far as to ask.
     NotReached,
-    /// The panel started a moment ago and does not know yet (`obj` is null, `panel-api.md` §5).
+    /// The panel started a moment ago and does not know yet (its status is null).
     NotYet {
         /// How long the answer took.
         ms: u32,

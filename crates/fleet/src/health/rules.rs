@@ -8,10 +8,10 @@ pub struct Rules {
     /// So many failures in a row make a node down. Default 3: one lost packet is no outage, and two may be one.
     pub failures: u32,
     /// From the start of the first of them to the end of the last passes at least this. Default 5 s: far longer
-    /// than a restart of panel and xray keeps a port closed (`panel-api.md` §6.3), and short enough that a node that
-    /// vanishes is known to be down within 10 s (`design.md` §4, shown by a test).
+    /// than a restart of panel and xray keeps a port closed (measured: about 0.1 s), and short enough that a node that
+    /// vanishes is known to be down within 10 s (shown by a test).
     pub spread: Duration,
-    /// So many good full checks bring a node back. Default 3, as `design.md` §4 says.
+    /// So many good full checks bring a node back. Default 3: one good answer is not health.
     pub probation_checks: u32,
     /// Over at least this long. Default 60 s: two intervals, so that the checks are ordinary ones.
     pub probation: Duration,

@@ -1,4 +1,4 @@
-//! The table of `design.md` §4: what one reading says of its node.
+//! What one reading says of its node.
 
 use super::reading::{Depth, LayerResult, Port, Reading, Xray};
 

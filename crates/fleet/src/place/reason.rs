@@ -77,7 +77,7 @@ impl fmt::Display for Reason {
             Self::Elsewhere { location, wanted } => {
                 write!(f, "it stands in {}, not in {wanted}", location.as_deref().unwrap_or("no known place"))
             }
-            Self::Avoided => write!(f, "it refused this key"),
+            Self::Avoided => write!(f, "it refused this key, or the key leaves it"),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use super::moves::add_planned;
 use chrono::{DateTime, Utc};
-use fleet::id::{JobId, KeyId, NodeId};
+use fleet::{
+    id::{JobId, KeyId, NodeId},
+    node::Policy,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{
     Store, StoreError,
@@ -51,7 +54,7 @@ pub async fn set_paused(store: &Store, id: JobId, paused: bool, now: DateTime<Ut
 }
 
 /// Takes a job back: what has not begun is cancelled, and a new job sends the keys that it moved back to where they
-/// were, if those nodes take them. Gives that job, if there is anything for it to do.
+/// were, if those nodes take them; a node that the job was emptying takes keys again. Gives that job, if there is anything for it to do.
 pub async fn undo(
     store: &Store,
     id: JobId,
@@ -76,6 +79,11 @@ pub async fn undo(
     let back: Vec<_> = back.collect();
     if job.state != JobState::Done {
         tx.set_job_state(id, JobState::Done, now).await?;
+    }
+    let emptied = job.node.filter(|_| matches!(job.kind, JobKind::Drain | JobKind::Delete));
+    if let Some(node) = emptied {
+        // Its keys could not go back to a node that is being emptied.
+        tx.set_policy(node, Policy::Active, now).await?;
     }
     if back.is_empty() {
         if cancelled.is_empty() {
