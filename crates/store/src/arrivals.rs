@@ -138,7 +138,7 @@ impl Write<'_> {
             )
             .and_where(home(assignment::Column::KeyId).equals(line(client::Column::KeyId)))
             .and_where(home(assignment::Column::NodeId).equals(line(client::Column::NodeId)))
-            .and_where(home(assignment::Column::State).ne(State::Past))
+            .and_where(home(assignment::Column::State).is_in(State::PRESENT))
             .and_where(Expr::col(line(client::Column::Id)).is_in(lines.iter().map(|v| v.id)))
             .take();
         let rows = self.tx.query_all(&query).await?;
@@ -222,7 +222,7 @@ impl Write<'_> {
                 .and_where(home(assignment::Column::KeyId).eq(new(assignment::Column::KeyId)))
                 .and_where(home(assignment::Column::NodeId).eq(new(assignment::Column::NodeId)))
                 .and_where(home(assignment::Column::Id).ne(new(assignment::Column::Id)))
-                .and_where(home(assignment::Column::State).ne(State::Past))
+                .and_where(home(assignment::Column::State).is_in(State::PRESENT))
                 .take();
             self.tx.execute(&here).await?;
         }

@@ -51,6 +51,7 @@ pub(crate) struct FoundHome {
     pub(crate) id: i32,
     pub(crate) key: KeyId,
     pub(crate) job: Option<JobId>,
+    state: State,
 }
 
 impl FoundHome {
@@ -104,14 +105,20 @@ impl Write<'_> {
     /// What was to be removed there is wanted again: nobody will see it gone.
     async fn want_back(&self, coming: &[Coming<'_>]) -> Result<(), StoreError> {
         let pairs: Vec<_> = coming.iter().map(|c| (c.assign.key, c.assign.node)).collect();
-        let update = Query::update()
-            .table(assignment::Entity)
-            .value(assignment::Column::State, State::Past)
-            .from(pair_list(&pairs))
-            .and_where(is_pair())
-            .and_where(assignment::Column::State.eq(State::Ending))
-            .take();
-        self.tx.execute(&update).await?;
+        let ending = self.find_homes(&pairs, State::Ending).await?;
+        self.close(&ending).await
+    }
+
+    async fn close(&self, homes: &[FoundHome]) -> Result<(), StoreError> {
+        let ids: Vec<i32> = homes.iter().map(|home| home.id).collect();
+        for ids in padded(&ids) {
+            assignment::Entity::update_many()
+                .col_expr(assignment::Column::State, Expr::value(State::Past))
+                .col_expr(assignment::Column::IsActive, Expr::value(false))
+                .filter(assignment::Column::Id.is_in(ids))
+                .exec(&self.tx)
+                .await?;
+        }
         Ok(())
     }
 
@@ -152,6 +159,12 @@ impl Write<'_> {
         pairs: &[(KeyId, NodeId)],
         state: State,
     ) -> Result<Vec<FoundHome>, StoreError> {
+        // Not asked for in the question: after a failover, it is true of more rows than statistics know of.
+        Ok(self.present_homes(pairs).await?.into_iter().filter(|found| found.state == state).collect())
+    }
+
+    /// The assignments of these keys on these nodes whose clients may be there, in order.
+    pub(crate) async fn present_homes(&self, pairs: &[(KeyId, NodeId)]) -> Result<Vec<FoundHome>, StoreError> {
         let mut found = BTreeMap::new();
         for chunk in padded(pairs) {
             let query = Query::select()
@@ -164,15 +177,13 @@ impl Write<'_> {
                 .from(assignment::Entity)
                 .from(pair_list(&chunk))
                 .and_where(is_pair())
-                .and_where(assignment::Column::State.ne(State::Past))
+                .and_where(home(assignment::Column::State).is_in(State::PRESENT))
                 .take();
             for row in self.tx.query_all(&query).await? {
-                // Not asked for in the question: after a failover, it is true of more rows than statistics know of.
-                if row.try_get::<State>("", "state")? == state {
-                    let (id, key) = (row.try_get("", "id")?, KeyId(row.try_get::<i32>("", "key_id")?.into()));
-                    let job = row.try_get::<Option<i32>>("", "job_id")?.map(|job| JobId(job.into()));
-                    found.insert(id, FoundHome { id, key, job });
-                }
+                let id = row.try_get("", "id")?;
+                let key = KeyId(row.try_get::<i32>("", "key_id")?.into());
+                let job = row.try_get::<Option<i32>>("", "job_id")?.map(|job| JobId(job.into()));
+                found.insert(id, FoundHome { id, key, job, state: row.try_get("", "state")? });
             }
         }
         Ok(found.into_values().collect())
@@ -203,29 +214,21 @@ impl Write<'_> {
 
     /// The lines of these keys on this node are gone. Where a key was still to live there (another program had
     /// revoked it), it lives nowhere from now on.
-    pub(crate) async fn close_homes(&self, node: i32, keys: &[i32]) -> Result<(), StoreError> {
-        assignment::Entity::update_many()
-            .col_expr(assignment::Column::State, Expr::value(State::Past))
-            .col_expr(assignment::Column::IsActive, Expr::value(false))
-            .filter(assignment::Column::NodeId.eq(node))
-            .filter(assignment::Column::KeyId.is_in(keys.iter().copied()))
-            .filter(assignment::Column::State.ne(State::Past))
-            .exec(&self.tx)
-            .await?;
-        let lives = Query::select()
-            .expr(Expr::val(1))
-            .from(assignment::Entity)
-            .and_where(home(assignment::Column::KeyId).equals((key::Entity, key::Column::Id)))
-            .and_where(home(assignment::Column::State).eq(State::Active))
-            .take();
-        key::Entity::update_many()
-            .col_expr(key::Column::NodeId, Expr::value(Option::<i32>::None))
-            .filter(key::Column::Id.is_in(keys.iter().copied()))
-            .filter(key::Column::NodeId.eq(node))
-            .filter(key::Column::MusterState.eq("active"))
-            .filter(Expr::not_exists(lives))
-            .exec(&self.tx)
-            .await?;
+    pub(crate) async fn close_homes(&self, node: NodeId, keys: &[KeyId]) -> Result<(), StoreError> {
+        let pairs: Vec<_> = keys.iter().map(|key| (*key, node)).collect();
+        let found = self.present_homes(&pairs).await?;
+        self.close(&found).await?;
+        let lived = found.iter().filter(|home| home.state == State::Active);
+        let lived: Vec<i32> = lived.map(|home| id32(home.key.0)).collect();
+        for keys in padded(&lived) {
+            key::Entity::update_many()
+                .col_expr(key::Column::NodeId, Expr::value(Option::<i32>::None))
+                .filter(key::Column::Id.is_in(keys))
+                .filter(key::Column::NodeId.eq(id32(node.0)))
+                .filter(key::Column::MusterState.eq("active"))
+                .exec(&self.tx)
+                .await?;
+        }
         Ok(())
     }
 }

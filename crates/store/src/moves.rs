@@ -181,7 +181,7 @@ impl Write<'_> {
         for keys in padded(&keys) {
             let rows = assignment::Entity::find()
                 .filter(assignment::Column::KeyId.is_in(keys))
-                .filter(assignment::Column::State.ne(State::Past))
+                .filter(assignment::Column::State.is_in(State::PRESENT))
                 .all(&self.tx)
                 .await?;
             under_way.extend(rows.into_iter().filter(|row| row.state == State::Arriving).map(|row| row.id));

@@ -3,11 +3,8 @@
 use crate::{
     StoreError, Write,
     assignments::home,
-    batch::{padded, parts},
-    entity::{
-        assignment::{self, State},
-        client, key,
-    },
+    batch::padded,
+    entity::{assignment, client, key},
     id32,
 };
 use chrono::{DateTime, Utc};
@@ -16,36 +13,53 @@ use fleet::{
     key::ClientName,
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter,
-    sea_query::{Expr, IntoIden, Query, SelectStatement, TableRef, ValueTuple},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect,
+    sea_query::{Expr, IntoIden, Query, TableRef, ValueTuple},
 };
 use std::collections::BTreeMap;
+
+/// So many names are asked for one by one.
+const FEW: usize = 128;
 
 impl Write<'_> {
     /// Clients of ours had traffic on this node, at these times or later; where a key lives there only since a later
     /// time, that is noted, for the traffic is not older than its client. A sighting that is older than the one known changes
     /// nothing, nor does one under a name that is not ours.
     pub async fn set_seen(&self, node: NodeId, seen: &[(ClientName, DateTime<Utc>)]) -> Result<(), StoreError> {
-        for chunk in parts(seen) {
-            let mut at: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
-            for (name, seen_at) in chunk {
-                let known = at.entry(name.as_str()).or_insert(*seen_at);
-                *known = Ord::max(*known, *seen_at);
-            }
-            let mut found = Vec::new();
-            for names in padded(&at.keys().copied().collect::<Vec<_>>()) {
-                for row in self.tx.query_all(&named(node, names)).await? {
-                    let name: String = row.try_get("", "name")?;
-                    let since: Option<DateTime<Utc>> = row.try_get("", "since")?;
-                    let Some(at) = at.get(name.as_str()) else { continue };
-                    found.push((row.try_get::<i32>("", "id")?, since.map_or(*at, |since| Ord::max(*at, since))));
-                }
-            }
-            for found in padded(&found) {
-                self.set_seen_at(&found).await?;
-            }
+        let mut by_name: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+        for (name, seen_at) in seen {
+            let known = by_name.entry(name.as_str()).or_insert(*seen_at);
+            *known = Ord::max(*known, *seen_at);
+        }
+        let mut by_key: BTreeMap<KeyId, DateTime<Utc>> = BTreeMap::new();
+        for (key, name) in self.names_on(node, &by_name.keys().copied().collect::<Vec<_>>()).await? {
+            by_key.extend(by_name.get(name.as_str()).map(|at| (key, *at)));
+        }
+        let pairs: Vec<_> = by_key.keys().map(|key| (*key, node)).collect();
+        let homes = self.present_homes(&pairs).await?;
+        let seen: Vec<_> = homes.iter().filter_map(|home| Some((home.id, *by_key.get(&home.key)?))).collect();
+        for seen in padded(&seen) {
+            self.set_seen_at(&seen).await?;
         }
         Ok(())
+    }
+
+    /// The keys on a node whose clients have these names; of many, all keys there, for asking for each would cost more.
+    async fn names_on(&self, node: NodeId, names: &[&str]) -> Result<Vec<(KeyId, String)>, StoreError> {
+        let mut query = client::Entity::find()
+            .select_only()
+            .column(client::Column::KeyId)
+            .column(client::Column::Name)
+            .filter(client::Column::NodeId.eq(id32(node.0)));
+        if names.is_empty() {
+            return Ok(Vec::new());
+        } else if names.len() <= FEW
+            && let Some(names) = padded(names).next()
+        {
+            query = query.filter(client::Column::Name.is_in(names));
+        }
+        let rows: Vec<(i32, String)> = query.into_tuple().all(&self.tx).await?;
+        Ok(rows.into_iter().map(|(key, name)| (KeyId(key.into()), name)).collect())
     }
 
     async fn set_seen_at(&self, seen: &[(i32, DateTime<Utc>)]) -> Result<(), StoreError> {
@@ -78,20 +92,4 @@ impl Write<'_> {
         }
         Ok(())
     }
-}
-
-/// The assignments of the clients on a node that have these names. Written so that SQLite begins with the names.
-fn named(node: NodeId, names: Vec<&str>) -> SelectStatement {
-    let line = |column: client::Column| (client::Entity, column);
-    Query::select()
-        .columns([(assignment::Entity, assignment::Column::Id), (assignment::Entity, assignment::Column::Since)])
-        .column(line(client::Column::Name))
-        .from(client::Entity)
-        .cross_join(assignment::Entity)
-        .and_where(Expr::col(line(client::Column::NodeId)).eq(id32(node.0)))
-        .and_where(Expr::col(line(client::Column::Name)).is_in(names))
-        .and_where(home(assignment::Column::KeyId).equals(line(client::Column::KeyId)))
-        .and_where(home(assignment::Column::NodeId).equals(line(client::Column::NodeId)))
-        .and_where(home(assignment::Column::State).ne(State::Past))
-        .take()
 }

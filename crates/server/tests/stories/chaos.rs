@@ -192,7 +192,7 @@ async fn run(db: TestDatabase, seed: u64) {
 async fn a_thousand_faults_lose_no_key_and_double_none() {
     let seed = std::env::var("MUSTER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_125);
     for db in TestDatabase::all().await {
-        eprintln!("MUSTER_SEED={seed} on {}", db.engine);
+        println!("MUSTER_SEED={seed} on {}", db.engine);
         run(db, seed).await;
     }
 }

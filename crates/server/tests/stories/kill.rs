@@ -138,7 +138,7 @@ async fn kill_at_random(db: TestDatabase, seed: u64) {
 async fn a_kill_at_any_moment_costs_no_shown_key_and_doubles_none() {
     let seed = std::env::var("MUSTER_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);
     for db in TestDatabase::all().await {
-        eprintln!("MUSTER_SEED={seed} on {}", db.engine);
+        println!("MUSTER_SEED={seed} on {}", db.engine);
         kill_at_random(db, seed).await;
     }
 }

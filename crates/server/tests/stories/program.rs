@@ -28,7 +28,7 @@ pub(crate) const PASSWORD: &str = "pw-hunter2-long";
 pub(crate) struct Operator {
     folder: TempDir,
     /// Kept for what happens when it is dropped.
-    _db: Option<TestDatabase>,
+    db: Option<TestDatabase>,
     /// Passwords, tokens and the like.
     secrets: Vec<String>,
     environment: Vec<(String, String)>,
@@ -87,7 +87,7 @@ impl Operator {
     /// With nothing but the program: SQLite in `muster-data`.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, _db: None, secrets: Vec::new(), environment: Vec::new(), http: client() }
+        Self { folder, db: None, secrets: Vec::new(), environment: Vec::new(), http: client() }
     }
 
     /// With a PostgreSQL server that settings name, and nothing in it; `None` where there is no server.
@@ -95,7 +95,7 @@ impl Operator {
         let db = TestDatabase::postgres().await?;
         let mut operator = Self::new();
         operator.set("MUSTER_DATABASE__URL", &db.url);
-        operator._db = Some(db);
+        operator.db = Some(db);
         Some(operator)
     }
 

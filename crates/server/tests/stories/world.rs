@@ -108,12 +108,12 @@ pub(crate) fn quick() -> Config {
 pub(crate) fn watchful() -> Config {
     let mut config = quick();
     config.health.timing = Timing {
-        interval: Duration::from_millis(1000),
+        interval: Duration::from_secs(1),
         liveness: Duration::from_millis(400),
         recheck: Duration::from_millis(150),
         liveness_deadline: Duration::from_millis(400),
         connect_deadline: Duration::from_millis(500),
-        check_deadline: Duration::from_millis(1000),
+        check_deadline: Duration::from_secs(1),
     };
     config.health.rules.spread = Duration::from_millis(600);
     config.health.rules.probation = Duration::from_millis(1500);
@@ -123,7 +123,7 @@ pub(crate) fn watchful() -> Config {
 /// Tells a story of a fleet of both generations on every database.
 pub(crate) async fn on_every_database(config: Config, story: impl AsyncFn(&mut World)) {
     for db in TestDatabase::all().await {
-        eprintln!("on {}", db.engine);
+        println!("on {}", db.engine);
         let mut world = World::start(db, config.clone()).await;
         story(&mut world).await;
         world.stop().await;
@@ -134,7 +134,7 @@ pub(crate) async fn on_every_database(config: Config, story: impl AsyncFn(&mut W
 pub(crate) async fn everywhere(story: impl AsyncFn(&mut World, Generation)) {
     for generation in [Generation::Two, Generation::Three] {
         for db in TestDatabase::all().await {
-            eprintln!("{generation:?} on {}", db.engine);
+            println!("{generation:?} on {}", db.engine);
             let mut world = World::start(db, quick()).await;
             story(&mut world, generation).await;
             world.stop().await;
@@ -218,12 +218,11 @@ impl World {
     /// Makes a panel a node; `with` overrides what the operator says of it.
     pub(crate) async fn join(&mut self, name: &str, sim: Sim, with: Value) {
         let mut body = json!({"name": name, "url": sim.url(), "allow_http": true});
-        match sim.create_token("muster") {
-            Some(token) => body["token"] = json!(token),
-            None => {
-                body["username"] = json!(sim.setup().username);
-                body["password"] = json!(sim.setup().password);
-            }
+        if let Some(token) = sim.create_token("muster") {
+            body["token"] = json!(token);
+        } else {
+            body["username"] = json!(sim.setup().username);
+            body["password"] = json!(sim.setup().password);
         }
         body.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
         let (status, answer) = self.api(Method::POST, "nodes", Some(body)).await;
@@ -325,22 +324,20 @@ impl World {
     /// What stands in the database, for whoever wonders why something did not come true.
     async fn books(&self) -> String {
         let read = self.store.read();
-        let mut text = String::new();
+        let mut lines = Vec::new();
         for node in read.nodes().await.unwrap() {
             let (name, state, of) = (&node.node.name, node.watch.state(), node.node.max_users);
             let (users, trouble) = (node.node.current_users, &node.trouble);
-            text += &format!("node {name}: {state}, {}, {users} of {of}, trouble {trouble:?}\n", node.node.policy);
+            lines.push(format!("node {name}: {state}, {}, {users} of {of}, trouble {trouble:?}", node.node.policy));
         }
         for job in read.open_jobs().await.unwrap() {
-            text += &format!("open: {job:?}\n");
-            for one in read.moves_in(job.id, MoveState::OPEN).await.unwrap().iter().take(3) {
-                text += &format!("  {one:?}\n");
-            }
+            lines.push(format!("open: {job:?}"));
+            let moves = read.moves_in(job.id, MoveState::OPEN).await.unwrap();
+            lines.extend(moves.iter().take(3).map(|one| format!("  {one:?}")));
         }
-        for event in read.events(15).await.unwrap() {
-            text += &format!("{} {}: {}\n", event.at.format("%H:%M:%S%.3f"), event.kind, event.message);
-        }
-        text
+        let events = read.events(15).await.unwrap();
+        lines.extend(events.iter().map(|e| format!("{} {}: {}", e.at.format("%H:%M:%S%.3f"), e.kind, e.message)));
+        lines.join("\n")
     }
 
     /// Waits until no panel has anything to hear and no key waits for a home.

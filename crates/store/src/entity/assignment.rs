@@ -26,6 +26,9 @@ pub enum State {
 impl State {
     /// The states in which the panel should hold the client of a key in force.
     pub(crate) const WANTED: [Self; 3] = [Self::Arriving, Self::Active, Self::Leaving];
+    /// The states in which it may hold the client: all but past. Said like this and not as "not past", of which
+    /// PostgreSQL believes, where it does not know the word, that hardly any row is it.
+    pub(crate) const PRESENT: [Self; 4] = [Self::Arriving, Self::Active, Self::Leaving, Self::Ending];
 
     /// True for arriving and leaving assignments. In the very words of the index on them, without which no database
     /// would use it.
