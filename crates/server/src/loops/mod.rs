@@ -23,7 +23,7 @@ use panel::Deadlines;
 use place::{guard::Guard, rescue::Limits};
 use rand::{SeedableRng as _, rngs::StdRng};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -156,6 +156,8 @@ struct Inner {
     settle: Arc<Notify>,
     nodes: Mutex<BTreeMap<NodeId, Arc<Notify>>>,
     probes: Mutex<BTreeMap<NodeId, Arc<Notify>>>,
+    /// Nodes whose panels are to be listed and compared, not only told what is new.
+    doubted: Mutex<BTreeSet<NodeId>>,
 }
 
 impl Pokes {
@@ -172,6 +174,17 @@ impl Pokes {
     /// A user was seen, or a key moved: an old client may go.
     pub fn poke_settle(&self) {
         self.0.settle.notify_one();
+    }
+
+    /// This node was away: whatever its panel holds now, it is to be listed and compared.
+    pub fn poke_full(&self, node: NodeId) {
+        self.0.doubted.lock().unwrap_or_else(PoisonError::into_inner).insert(node);
+        self.poke_node(node);
+    }
+
+    /// Whether this node's panel is to be listed; asked once.
+    pub(crate) fn take_doubt(&self, node: NodeId) -> bool {
+        self.0.doubted.lock().unwrap_or_else(PoisonError::into_inner).remove(&node)
     }
 
     /// There is reason to look at this node now.

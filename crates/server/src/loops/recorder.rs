@@ -52,8 +52,14 @@ pub async fn record(store: Store, mut told: mpsc::Receiver<Told>, pokes: Pokes, 
             }
         }
         match keep(&store, &batch, clock()).await {
-            Ok(()) if batch.iter().any(|t| t.before.is_some()) => pokes.poke_place(),
-            Ok(()) => {}
+            Ok(()) => {
+                for back in batch.iter().filter(|t| matches!(t.before, Some(State::Down { .. }))) {
+                    pokes.poke_full(back.node);
+                }
+                if batch.iter().any(|t| t.before.is_some()) {
+                    pokes.poke_place();
+                }
+            }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "what was seen of the nodes was not kept");
             }

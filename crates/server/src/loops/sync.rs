@@ -95,7 +95,7 @@ impl Sync {
     }
 
     async fn due(&mut self) -> Result<(), SyncError> {
-        if Instant::now() >= self.full_due {
+        if self.pokes.take_doubt(self.node) || Instant::now() >= self.full_due {
             self.full().await?;
             self.full_due = Instant::now() + self.timing.full;
         }

@@ -144,8 +144,8 @@ pub(crate) async fn everywhere(story: impl AsyncFn(&mut World, Generation)) {
 
 impl World {
     pub(crate) async fn start(db: TestDatabase, config: Config) -> Self {
-        // What goes wrong is shown with a test that fails; RUST_LOG shows more.
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+        // RUST_LOG shows what the program says.
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
         let store = db.store().await;
         let clock = TestClock::default();
