@@ -1,6 +1,6 @@
 //! Settings: defaults, then the YAML file, then the environment.
 //!
-//! One table, in [`settings`], names every setting once: how it is read, checked, shown and documented. File,
+//! One table, in `settings`, names every setting once: how it is read, checked, shown and documented. File,
 //! environment, `config check` and the sample file all go through it, so none can drift from the others.
 
 mod file;
