@@ -6,7 +6,7 @@ use super::{
     node_shapes::HealthShape,
 };
 use crate::{app::App, ops::health};
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use fleet::health::reading::Reading;
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,12 @@ async fn release(State(app): State<App>) -> Result<Json<FleetHealth>, Problem> {
     (status = 401, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn events(State(app): State<App>, Query(Most { most }): Query<Most>) -> Result<Json<EventList>, Problem> {
-    let events = app.store.read().events(most.unwrap_or(100).clamp(1, 1000).into()).await?;
+    let most = most.unwrap_or(100);
+    if !(1..=1000).contains(&most) {
+        let detail = "most: a number from 1 to 1000";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_request", "the request cannot be read", detail));
+    }
+    let events = app.store.read().events(most.into()).await?;
     Ok(Json(EventList { events: events.into_iter().map(EventShape::from).collect() }))
 }
 

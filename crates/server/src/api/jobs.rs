@@ -178,6 +178,7 @@ async fn empty(app: &App, node: NodeId, how: &DrainShape, delete: bool) -> Resul
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn end_grace(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Ended>, Problem> {
     let ended = moves::end_grace(&app.store, NodeId(id)).await?;

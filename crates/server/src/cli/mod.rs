@@ -29,7 +29,7 @@ use failure::Failure;
 use follow::Told;
 use print::Printed;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -160,7 +160,7 @@ async fn execute(cli: Cli, surroundings: Surroundings) -> Result<Printed, Failur
         Command::Config(_) => Ok(config::checked(cli.config.as_deref())),
         // Run above.
         #[cfg(feature = "demo")]
-        Command::Demo(_) => Ok(Printed::good("", Value::Null)),
+        Command::Demo(_) => Ok(Printed::good("", serde_json::Value::Null)),
     }
 }
 

@@ -162,6 +162,9 @@ pub async fn drain(
 /// The grace of everybody who is leaving this node ends: their old clients go at once.
 pub async fn end_grace(store: &Store, node: NodeId) -> Result<u64, MoveError> {
     let tx = store.write().await?;
+    if tx.read().find_node(node).await?.is_none() {
+        return Err(MoveError::UnknownNode(node.to_string()));
+    }
     let ended = tx.end_grace(Whose::Node(node)).await?;
     tx.commit().await?;
     Ok(ended)
