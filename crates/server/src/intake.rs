@@ -1,22 +1,21 @@
-//! Requests for keys, gathered: whatever is asked for while one transaction runs goes together into the next.
-//!
-//! Keys asked for at the same time so cost one transaction and travel to each panel in one batch; a lone request
-//! waits for nobody.
+//! Requests for keys, gathered ([`crate::gathered`]): keys asked for at the same time cost one transaction and travel
+//! to each panel in one batch, and whoever has a key already is found without any.
 
 use crate::{
+    gathered::Gathered,
     loops::Pokes,
-    ops::keys::{Ask, IssueError, Issued, Trial, find_shown, issue, withdraw},
+    ops::{
+        keys::{Ask, IssueError, Issued, Trial, issue, withdraw},
+        users::{Standing, find_standings},
+    },
     panels::Clock,
     waiters::{News, Waiters},
 };
 use fleet::id::KeyId;
-use rand::RngCore;
+use rand::{SeedableRng as _, rngs::StdRng};
 use std::{sync::Arc, time::Duration};
-use store::{Store, keys::KeyState};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
-};
+use store::{Store, StoreError, keys::KeyState};
+use tokio::time::{Instant, sleep_until};
 
 /// The most requests in one transaction: long enough to keep a panel busy with batches, short enough that the
 /// first of them does not wait noticeably for the last.
@@ -24,12 +23,14 @@ const GATHERED: usize = 500;
 /// How often whoever waits looks into the database, in case the loops run in another process.
 const LOOK: Duration = Duration::from_millis(500);
 
-type Answer = Result<Issued, IssueError>;
+/// An account as it was looked at, if it is there; or why it could not be.
+type Look = Result<Option<Standing>, Arc<StoreError>>;
 
 /// The way in. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
-    asks: mpsc::Sender<(Ask, oneshot::Sender<Answer>)>,
+    asks: Gathered<Ask, Result<Issued, IssueError>>,
+    looks: Gathered<i64, Look>,
     store: Store,
     waiters: Waiters,
     pokes: Pokes,
@@ -37,52 +38,76 @@ pub struct Intake {
     clock: Clock,
 }
 
+/// What became of a request for a key.
+#[derive(Debug)]
+pub struct Obtained {
+    /// The key, which may be shown; or why there is none.
+    pub key: Result<KeyId, IssueError>,
+    /// The account after that, if there is one. Not necessarily with the key: somebody may have revoked it since.
+    pub standing: Option<Standing>,
+}
+
 impl Intake {
-    /// Starts the task that issues keys. It ends when the last clone of the result is dropped.
+    /// Starts the tasks that find and issue keys. They end when the last clone of the result is dropped.
     pub fn start(
         store: Store,
         trial: Trial,
         patience: Duration,
         waiters: Waiters,
         pokes: Pokes,
-        mut chance: impl RngCore + Send + 'static,
+        mut chance: StdRng,
         clock: Clock,
     ) -> Self {
-        let (asks, mut asked) = mpsc::channel(GATHERED * 4);
-        let intake = Self { asks, store: store.clone(), waiters, pokes: pokes.clone(), patience, clock: clock.clone() };
-        tokio::spawn(async move {
-            let mut batch = Vec::new();
-            while asked.recv_many(&mut batch, GATHERED).await > 0 {
-                let (asks, tells): (Vec<Ask>, Vec<oneshot::Sender<Answer>>) = batch.drain(..).unzip();
-                let answers = match issue(&store, &asks, trial, &mut chance, clock()).await {
-                    Ok(answers) => answers,
-                    Err(error) => {
+        let asks = {
+            let (store, pokes, clock) = (store.clone(), pokes.clone(), clock.clone());
+            Gathered::start(GATHERED, move |asks: Vec<Ask>| {
+                let (store, pokes, now) = (store.clone(), pokes.clone(), clock());
+                let mut chance = StdRng::from_rng(&mut chance);
+                async move {
+                    let answers = issue(&store, &asks, trial, &mut chance, now).await.unwrap_or_else(|error| {
                         let error = Arc::new(error);
                         asks.iter().map(|_| Err(IssueError::Store(error.clone()))).collect()
-                    }
-                };
-                pokes.poke_unsettled();
-                for (tell, answer) in tells.into_iter().zip(answers) {
-                    // Whoever hung up finds his key the next time he asks.
-                    let _ = tell.send(answer);
+                    });
+                    pokes.poke_unsettled();
+                    answers
                 }
-            }
-        });
-        intake
+            })
+        };
+        let looks = {
+            let store = store.clone();
+            Gathered::start(GATHERED, move |ids: Vec<i64>| {
+                let store = store.clone();
+                async move { look(&store, &ids).await }
+            })
+        };
+        Self { asks, looks, store, waiters, pokes, patience, clock }
+    }
+
+    /// An account with the keys it may be shown, as it is now; `None` if nobody has the Telegram id.
+    pub async fn find_standing(&self, telegram_id: i64) -> Look {
+        // Without the task there is no program any more that could show anything.
+        self.looks.ask(telegram_id).await.unwrap_or(Ok(None))
     }
 
     /// A key that may be shown: found, or made and confirmed by a panel. Waits at most the configured time; a key
     /// that no panel confirmed by then is taken back, unless somebody else is still waiting for it.
-    pub async fn obtain(&self, ask: Ask) -> Result<KeyId, IssueError> {
-        if !ask.renew
-            && let Some(key) = find_shown(&self.store, ask.telegram_id, (self.clock)()).await?
-        {
-            return Ok(key);
+    ///
+    /// Fails only when the account cannot be looked at; see [`Obtained::key`] for everything else.
+    pub async fn obtain(&self, ask: Ask) -> Result<Obtained, Arc<StoreError>> {
+        let telegram_id = ask.telegram_id;
+        if !ask.renew {
+            let standing = self.find_standing(telegram_id).await?;
+            if let Some(key) = standing.as_ref().and_then(|s| s.shown_at((self.clock)())) {
+                return Ok(Obtained { key: Ok(key), standing });
+            }
         }
+        let key = self.issue(ask).await;
+        Ok(Obtained { key, standing: self.find_standing(telegram_id).await? })
+    }
+
+    async fn issue(&self, ask: Ask) -> Result<KeyId, IssueError> {
         let deadline = Instant::now() + self.patience;
-        let (tell, told) = oneshot::channel();
-        self.asks.send((ask, tell)).await.map_err(|_| IssueError::NotConfirmed)?;
-        match told.await.map_err(|_| IssueError::NotConfirmed)?? {
+        match self.asks.ask(ask).await.ok_or(IssueError::NotConfirmed)?? {
             Issued::Ready(key) => Ok(key),
             Issued::Pending(key) => self.confirmed(key, deadline).await,
         }
@@ -112,6 +137,16 @@ impl Intake {
             Err(failure)
         } else {
             Ok(key)
+        }
+    }
+}
+
+async fn look(store: &Store, ids: &[i64]) -> Vec<Look> {
+    match find_standings(store, ids).await {
+        Ok(standings) => ids.iter().map(|id| Ok(standings.get(id).cloned())).collect(),
+        Err(error) => {
+            let error = Arc::new(error);
+            ids.iter().map(|_| Err(error.clone())).collect()
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what can be asked for, one function each | [`ops`] |
 //! | what runs by itself, and when | [`loops`] |
-//! | how requests for keys are gathered and answered | [`intake`], [`waiters`] |
+//! | how requests for keys are gathered and answered | [`intake`], [`gathered`], [`waiters`] |
 //! | the programs' API, `/api/v1` | [`api`] |
 //! | the Telegram bot's API | [`bot`] |
 //! | the command line | [`cli`] |
@@ -22,6 +22,7 @@ pub mod config;
 pub mod data;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod gathered;
 pub mod intake;
 pub mod links;
 pub mod loops;

@@ -7,6 +7,7 @@ pub use observed::Look;
 
 use crate::{
     StoreError, View, Write,
+    batch::padded,
     entity::{client, key, node},
     id32,
     seal::{Place, Sealer},
@@ -25,7 +26,10 @@ use sea_orm::{
     QueryOrder, QuerySelect, Set, sea_query::Expr,
 };
 use secrecy::{ExposeSecret, SecretString};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 const TABLE: &str = "vpn_nodes";
 /// What fits into `vpn_nodes.x3ui_password` once sealed.
@@ -82,6 +86,17 @@ pub struct NodeRecord {
     pub created_at: Option<DateTime<Utc>>,
     /// Grows with every edit by an operator.
     pub revision: i64,
+}
+
+/// What users are told of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLabel {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub location: Option<String>,
 }
 
 /// What an operator says of a node, secrets apart.
@@ -141,6 +156,24 @@ impl<C: ConnectionTrait> View<'_, C> {
     pub async fn find_node(&self, id: NodeId) -> Result<Option<NodeRecord>, StoreError> {
         let Ok(id) = i32::try_from(id.0) else { return Ok(None) };
         node::Entity::find_by_id(id).one(self.c).await?.map(record).transpose()
+    }
+
+    /// What users are told of these nodes; unknown ones are left out.
+    pub async fn node_labels(&self, ids: &BTreeSet<NodeId>) -> Result<BTreeMap<NodeId, NodeLabel>, StoreError> {
+        let ids: Vec<i32> = ids.iter().map(|id| id32(id.0)).collect();
+        let mut labels = BTreeMap::new();
+        for ids in padded(&ids) {
+            let rows: Vec<(i32, String, Option<String>)> = node::Entity::find()
+                .select_only()
+                .columns([node::Column::Id, node::Column::Name, node::Column::Location])
+                .filter(node::Column::Id.is_in(ids))
+                .into_tuple()
+                .all(self.c)
+                .await?;
+            let label = |(id, name, location): (i32, _, _)| NodeLabel { id: NodeId(id.into()), name, location };
+            labels.extend(rows.into_iter().map(label).map(|label| (label.id, label)));
+        }
+        Ok(labels)
     }
 
     /// Every node with the number of its last edit: a cheap way to notice that something changed.

@@ -144,7 +144,10 @@ async fn work(scene: &Scene) {
     assert_eq!((keys.len(), keys[0].state), (1, KeyState::Foreign), "in upper case, and not the revoked one");
     assert_eq!(boris.username.as_deref(), Some("борис"));
     assert_eq!(scene.store.read().find_user(1004).await.unwrap().expect("there").valid_until, None, "infinity");
-    assert_eq!(scene.store.read().payments(boris.id, 5).await.unwrap()[0].status.as_deref(), Some("PENDING"));
+    assert_eq!(
+        scene.store.read().payments(&[boris.id], 5).await.unwrap()[&boris.id][0].status.as_deref(),
+        Some("PENDING")
+    );
 
     let (here, there) = (scene.node("ams-1", 5).await, scene.node("ams-2", 5).await);
     let used = scene.issue_confirmed(scene.user(9001).await, here).await;

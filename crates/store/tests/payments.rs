@@ -2,15 +2,16 @@
 
 use crate::scene::Scene;
 use chrono::DateTime;
+use std::collections::BTreeMap;
 use store::payments::Payment;
 
 #[tokio::test]
 async fn without_a_table_of_payments_there_are_none() {
     for scene in Scene::all().await {
         let user = scene.user(1).await;
-        assert_eq!(scene.store.read().payments(user, 5).await.unwrap(), []);
+        assert_eq!(scene.store.read().payments(&[user], 5).await.unwrap(), BTreeMap::new());
         let tx = scene.store.write().await.unwrap();
-        assert_eq!(tx.read().payments(user, 5).await.unwrap(), []);
+        assert_eq!(tx.read().payments(&[user], 5).await.unwrap(), BTreeMap::new());
         assert!(tx.read().find_user(1).await.unwrap().is_some(), "asking does not spoil the transaction");
     }
 }
@@ -39,7 +40,9 @@ async fn the_latest_payments_of_a_user_come_first_whatever_the_columns_are_made_
                      (10, {other}, 5, 'PAID', '2026-03-01 00:00:00')"
                 ))
                 .await;
-            let paid = scene.store.read().payments(user, 5).await.unwrap();
+            let both = scene.store.read().payments(&[user, other], 5).await.unwrap();
+            let (paid, others) = (&both[&user], &both[&other]);
+            assert_eq!(others.iter().map(|p| p.id).collect::<Vec<_>>(), [10], "{columns}");
             assert_eq!(paid.iter().map(|p| p.id).collect::<Vec<_>>(), [8, 7, 9], "{columns}");
             let first = Payment {
                 id: 7,
@@ -49,8 +52,8 @@ async fn the_latest_payments_of_a_user_come_first_whatever_the_columns_are_made_
             };
             assert_eq!(paid[1], first, "{columns}");
             assert_eq!((paid[2].amount, &paid[2].status, paid[2].created_at), (0.0, &None, None));
-            assert_eq!(scene.store.read().payments(user, 1).await.unwrap().len(), 1);
-            assert_eq!(scene.store.read().payments(user, u64::MAX).await.unwrap().len(), 3);
+            assert_eq!(scene.store.read().payments(&[user], 1).await.unwrap()[&user].len(), 1);
+            assert_eq!(scene.store.read().payments(&[user], u64::MAX).await.unwrap()[&user].len(), 3);
             scene.run("DROP TABLE payments").await;
         }
     }

@@ -12,6 +12,7 @@ use axum::{
 use fleet::place::{NoRoom, NoRoomKind};
 use serde::Serialize;
 use std::error::Error;
+use std::sync::Arc;
 use store::StoreError;
 use utoipa::ToSchema;
 
@@ -72,6 +73,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}
+
+impl From<Arc<StoreError>> for Problem {
+    fn from(error: Arc<StoreError>) -> Self {
+        Self::internal(&*error)
     }
 }
 

@@ -6,16 +6,17 @@ use super::{
 };
 use crate::{
     app::App,
+    intake::Obtained,
     ops::{
         keys::{Ask, revoke_all},
-        users::{Standing, find_standing},
+        users::Standing,
     },
 };
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use fleet::place::{Location, Wants};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use store::{keys::KeyRecord, nodes::NodeRecord, users::Profile};
+use store::{keys::KeyRecord, nodes::NodeLabel, users::Profile};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -167,16 +168,16 @@ async fn revoke(State(app): State<App>, Path(TelegramId(id)): Path<TelegramId>) 
 
 async fn obtain(app: &App, ask: Ask) -> Result<Json<KeyShape>, Problem> {
     let telegram_id = ask.telegram_id;
-    let id = app.intake.obtain(ask).await?;
-    let standing = load(app, telegram_id).await?;
+    let Obtained { key, standing } = app.intake.obtain(ask).await?;
+    let id = key?;
+    let standing = standing.ok_or_else(|| Problem::unknown_user(telegram_id))?;
     // Between confirmation and this look somebody may have revoked it: then there is none to show.
-    let found = standing.keys.iter().find(|(key, _)| key.id == id);
-    let (key, node) = found.ok_or(crate::ops::keys::IssueError::NotConfirmed)?;
-    Ok(Json(key_shape(key, node.as_ref())))
+    let (key, node) = standing.find_key(id).ok_or(crate::ops::keys::IssueError::NotConfirmed)?;
+    Ok(Json(key_shape(key, node)))
 }
 
 async fn load(app: &App, telegram_id: i64) -> Result<Standing, Problem> {
-    find_standing(&app.store, telegram_id).await?.ok_or_else(|| Problem::unknown_user(telegram_id))
+    app.intake.find_standing(telegram_id).await?.ok_or_else(|| Problem::unknown_user(telegram_id))
 }
 
 /// A user as programs see him.
@@ -196,13 +197,13 @@ pub fn shape(standing: Standing, now: DateTime<Utc>) -> UserShape {
     }
 }
 
-fn key_shape(key: &KeyRecord, node: Option<&NodeRecord>) -> KeyShape {
+fn key_shape(key: &KeyRecord, node: Option<&NodeLabel>) -> KeyShape {
     KeyShape {
         id: key.id.0,
         name: key.identity.as_ref().map(|i| i.name.to_string()).or_else(|| key.key_name.clone()),
         link: key.link.clone(),
         node_id: key.node.map(|id| id.0),
-        node_name: node.map(|n| n.node.name.clone()),
+        node_name: node.map(|n| n.name.clone()),
         created_at: key.created_at,
     }
 }

@@ -9,9 +9,10 @@ use super::{
 use crate::{
     api::extract::TelegramId,
     app::App,
+    intake::Obtained,
     ops::{
         keys::{Ask, IssueError, revoke},
-        users::{Standing, find_standing, follow_profile},
+        users::{Standing, follow_profile},
     },
 };
 use axum::{
@@ -22,7 +23,7 @@ use axum::{
 use fleet::{id::KeyId, place::Wants};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use store::{StoreError, keys::KeyRecord, nodes::NodeRecord};
+use store::StoreError;
 
 #[derive(Deserialize)]
 pub(super) struct FullCycle {
@@ -49,15 +50,18 @@ pub(super) async fn full_cycle(State(app): State<App>, Body(request): Body<FullC
     let profile = request.user_data.unwrap_or_default().into_profile();
     let told = Language::of(profile.language_code.as_deref());
     let ask = Ask { telegram_id: id, newcomer: Some(profile.clone()), renew: false, wants: Wants::default() };
-    let obtained = app.intake.obtain(ask).await;
-    let looked = async {
-        follow_profile(&app.store, id, &profile, (app.clock)()).await?;
-        find_standing(&app.store, id).await
+    let Obtained { key, mut standing } = match app.intake.obtain(ask).await {
+        Ok(obtained) => obtained,
+        Err(error) => return outage(&error),
     };
-    match (obtained, looked.await) {
-        (_, Err(error)) => outage(&error),
-        (Err(error), Ok(standing)) => cycle_failed(id, standing.as_ref(), &error, told),
-        (Ok(key), Ok(standing)) => match cycle_done(&app, standing.as_ref(), key).await {
+    if let Some(standing) = &mut standing
+        && let Err(error) = follow_profile(&app.store, &mut standing.user, &profile, (app.clock)()).await
+    {
+        return outage(&error);
+    }
+    match key {
+        Err(error) => cycle_failed(id, standing.as_ref(), &error, told),
+        Ok(key) => match cycle_done(&app, standing.as_ref(), key).await {
             Ok(Some(done)) => Json(done).into_response(),
             // Revoked by somebody else between its confirmation and this look.
             Ok(None) => cycle_failed(id, standing.as_ref(), &IssueError::NotConfirmed, told),
@@ -67,7 +71,7 @@ pub(super) async fn full_cycle(State(app): State<App>, Body(request): Body<FullC
 }
 
 async fn cycle_done(app: &App, standing: Option<&Standing>, key: KeyId) -> Result<Option<Value>, StoreError> {
-    let Some((standing, (key, node))) = standing.and_then(|s| Some((s, find(s, key)?))) else { return Ok(None) };
+    let Some((standing, (key, node))) = standing.and_then(|s| Some((s, s.find_key(key)?))) else { return Ok(None) };
     let language = Language::of(standing.user.language_code.as_deref());
     let steps = [Text::UserReady, Text::KeyReady, Text::DashboardReady].map(|t| t.in_language(language));
     Ok(Some(json!({
@@ -113,13 +117,12 @@ fn cycle_failed(telegram_id: i64, standing: Option<&Standing>, error: &IssueErro
 pub(super) async fn update(State(app): State<App>, Body(request): Body<Update>) -> Response {
     let id = request.telegram_id.0;
     let ask = Ask { telegram_id: id, newcomer: None, renew: request.force_new, wants: Wants::default() };
-    let obtained = app.intake.obtain(ask).await;
-    let standing = match find_standing(&app.store, id).await {
-        Ok(standing) => standing,
+    let Obtained { key, standing } = match app.intake.obtain(ask).await {
+        Ok(obtained) => obtained,
         Err(error) => return outage(&error),
     };
     let language = Language::of(standing.as_ref().and_then(|s| s.user.language_code.as_deref()));
-    let found = obtained.and_then(|key| standing.as_ref().and_then(|s| find(s, key)).ok_or(IssueError::NotConfirmed));
+    let found = key.and_then(|key| standing.as_ref().and_then(|s| s.find_key(key)).ok_or(IssueError::NotConfirmed));
     match found {
         Ok((key, node)) => {
             let text = if request.force_new { Text::KeyReplaced } else { Text::KeyReady };
@@ -146,10 +149,6 @@ pub(super) async fn revoke_one(State(app): State<App>, path: Result<Path<i64>, P
         Ok(None) => refused(Text::KeyUnknown.in_language(Language::Ru)),
         Err(error) => outage(&error),
     }
-}
-
-fn find(standing: &Standing, id: KeyId) -> Option<(&KeyRecord, Option<&NodeRecord>)> {
-    standing.keys.iter().find(|(key, _)| key.id == id).map(|(key, node)| (key, node.as_ref()))
 }
 
 fn refused(text: &str) -> Response {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
     keys::KeyRecord,
-    nodes::NodeRecord,
+    nodes::NodeLabel,
     payments::Payment,
     users::{Profile, User},
 };
@@ -58,7 +58,7 @@ pub(super) fn user(user: &User) -> Value {
 }
 
 /// A key with what is known of its node.
-pub(super) fn key(key: &KeyRecord, node: Option<&NodeRecord>) -> Value {
+pub(super) fn key(key: &KeyRecord, node: Option<&NodeLabel>) -> Value {
     json!({
         "id": key.id.0,
         "key_name": key.key_name,
@@ -70,13 +70,13 @@ pub(super) fn key(key: &KeyRecord, node: Option<&NodeRecord>) -> Value {
     })
 }
 
-fn node_info(node: &NodeRecord) -> Value {
-    json!({"id": node.node.id.0, "name": node.node.name, "location": node.node.location})
+fn node_info(node: &NodeLabel) -> Value {
+    json!({"id": node.id.0, "name": node.name, "location": node.location})
 }
 
 /// Everything about an account.
-pub(super) fn dashboard(standing: &Standing, payments: &[Payment], now: DateTime<Utc>) -> Value {
-    let account = &standing.user;
+pub(super) fn dashboard(standing: &Standing, now: DateTime<Utc>) -> Value {
+    let (account, payments) = (&standing.user, &standing.payments);
     let keys: Vec<Value> = standing.keys.iter().map(|(k, node)| key(k, node.as_ref())).collect();
     let expired = account.valid_until.is_some_and(|end| end <= now);
     let status =

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     api::extract::TelegramId,
     app::App,
-    ops::users::{Standing, ensure_user, find_standing, note_shown, update_user},
+    ops::users::{Standing, ensure_user, note_shown, update_user},
 };
 use axum::{
     Json,
@@ -18,10 +18,8 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use store::{StoreError, users::User};
-
-/// How many payments a dashboard lists.
-const PAYMENTS: u64 = 5;
 
 #[derive(Deserialize)]
 pub(super) struct About {
@@ -43,8 +41,8 @@ pub(super) async fn dashboard(State(app): State<App>, path: Result<Path<Telegram
         Err(why) => return unreadable(&why.body_text()),
     };
     let shown = async {
-        match find_standing(&app.store, id).await? {
-            Some(standing) => Ok(Some(full_dashboard(&app, &standing).await?)),
+        match app.intake.find_standing(id).await? {
+            Some(standing) => Ok::<_, Arc<StoreError>>(Some(full_dashboard(&app, &standing).await?)),
             None => Ok(None),
         }
     };
@@ -58,8 +56,7 @@ pub(super) async fn dashboard(State(app): State<App>, path: Result<Path<Telegram
 /// An account with its payments.
 pub(super) async fn full_dashboard(app: &App, standing: &Standing) -> Result<Value, StoreError> {
     note_shown(&app.store, standing, (app.clock)()).await?;
-    let payments = app.store.read().payments(standing.user.id, PAYMENTS).await?;
-    Ok(dashboard_of(standing, &payments, (app.clock)()))
+    Ok(dashboard_of(standing, (app.clock)()))
 }
 
 pub(super) async fn create(State(app): State<App>, Body(about): Body<About>) -> Response {

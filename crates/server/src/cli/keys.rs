@@ -103,7 +103,7 @@ async fn obtain(app: &App, user: User, renew: bool) -> Result<Printed, Failure> 
 async fn obtain_now(app: &App, ask: Ask) -> Result<KeyId, Failure> {
     let (began, deadline) = ((app.clock)(), Instant::now() + app.config.panels.issue_wait);
     loop {
-        match app.intake.obtain(ask.clone()).await {
+        match app.intake.obtain(ask.clone()).await.map_err(IssueError::from)?.key {
             Err(IssueError::NoRoom(why)) if Instant::now() < deadline && is_old(app, &why, began).await? => {
                 sleep(LOOK).await;
             }

@@ -45,7 +45,8 @@ impl Users {
     pub async fn arrive(app: &App, count: usize) -> Result<Self, IssueError> {
         let asks = (FIRST..).take(count).map(|telegram_id| {
             let newcomer = Profile { first_name: Some("Demo".to_owned()), ..Profile::default() };
-            app.intake.obtain(Ask { telegram_id, newcomer: Some(newcomer), renew: false, wants: Wants::default() })
+            let ask = Ask { telegram_id, newcomer: Some(newcomer), renew: false, wants: Wants::default() };
+            async move { app.intake.obtain(ask).await?.key }
         });
         let keys = try_join_all(asks).await?;
         let user = |(number, key)| User { key, holds_plain_link: number % PLAIN == 0, app: None, cut_off: None };

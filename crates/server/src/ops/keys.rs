@@ -77,6 +77,12 @@ impl From<StoreError> for IssueError {
     }
 }
 
+impl From<Arc<StoreError>> for IssueError {
+    fn from(error: Arc<StoreError>) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// What new accounts get.
 #[derive(Debug, Clone, Copy)]
 pub struct Trial {
@@ -122,15 +128,6 @@ pub async fn issue(
     let made = desk.write(&tx).await?;
     tx.commit().await?;
     Ok(answers.into_iter().map(|answer| answer.map(|a| a.with(&made))).collect())
-}
-
-/// The key that an entitled user may be shown, without any transaction: what nearly every request comes for. `None`
-/// leaves all questions open.
-pub async fn find_shown(store: &Store, telegram_id: i64, now: DateTime<Utc>) -> Result<Option<KeyId>, StoreError> {
-    let read = store.read();
-    let Some(user) = read.find_user(telegram_id).await?.filter(|u| u.is_entitled(now)) else { return Ok(None) };
-    let keys = read.keys_of(&[user.id]).await?;
-    Ok(keys.iter().find(|k| k.state != KeyState::Pending).map(|k| k.id))
 }
 
 /// Takes back a key that nobody has seen, unless it was confirmed meanwhile. True if it is gone.
