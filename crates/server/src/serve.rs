@@ -2,13 +2,18 @@
 
 use crate::{api, app::App, bot};
 use axum::{Router, extract::DefaultBodyLimit};
-use std::{net::SocketAddr, time::Duration};
-use tokio::{net::TcpListener, time::timeout};
+use std::{io, net::SocketAddr, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 /// The largest request body that is read, in bytes: the largest sensible one is a few hundred.
 const BODY: usize = 64 * 1024;
+/// How many callers may wait to be accepted.
+const QUEUE: u32 = 4096;
 /// How long requests under way may take once the program is told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 /// How long the loops may then take to finish what they are saying to a panel. What is cut off here is found out
@@ -29,8 +34,20 @@ pub fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
+/// A socket to answer on. Fails when the address is taken or not this machine's.
+///
+/// Many users press a button at the same moment, when the bot has written to all of them: the queue of those not
+/// yet accepted is long, for whoever finds it full tries again only a second later.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A program that was restarted may listen where its predecessor's connections are not forgotten yet.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
 /// Answers on `listener` and runs the loops until `stop`; then ends within 5 s.
-pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let loops = tokio::spawn(app.loops().run(stop.child_token()));
     let faces = router(&app).into_make_service_with_connect_info::<SocketAddr>();
     let asked_to_stop = stop.clone();

@@ -7,12 +7,11 @@ use super::{
 };
 use crate::{
     app::App,
-    serve::{serve, told_to_stop},
+    serve::{listen, serve, told_to_stop},
 };
 use clap::Args;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Args)]
@@ -31,7 +30,7 @@ impl Serve {
         let app = desk.open().await?;
         let wanted = app.config.server.listen;
         let io = |what: String| move |source| Failure::Io { what, source };
-        let listener = TcpListener::bind(wanted).await.map_err(io(format!("cannot listen on {wanted}")))?;
+        let listener = listen(wanted).map_err(io(format!("cannot listen on {wanted}")))?;
         let address = listener.local_addr().map_err(io("the address is unknown".to_owned()))?;
         let stop = CancellationToken::new();
         let stopper = stop.clone();

@@ -32,7 +32,7 @@ use crate::{
     data::{self, StartError},
     ops::keys::IssueError,
     panels::{Clock, LookError},
-    serve::{serve, told_to_stop},
+    serve::{listen, serve, told_to_stop},
 };
 use change::{By, Change};
 use control::{Control, Order};
@@ -45,7 +45,6 @@ use std::{io, net::SocketAddr, time::Duration};
 use store::StoreError;
 use story::{Pace, Story};
 use tokio::{
-    net::TcpListener,
     task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
@@ -123,8 +122,7 @@ pub async fn run(options: &Options, clock: Clock, mut chance: StdRng, mut show: 
     let control = Control::open(folder.path(), &mut chance).await.map_err(DemoError::io("no orders can be taken"))?;
     let config = settings::settings();
     let store = data::open(&config, folder.path(), &mut chance).await?;
-    let listener = TcpListener::bind(options.listen).await;
-    let listener = listener.map_err(DemoError::io(format!("cannot listen on {}", options.listen)))?;
+    let listener = listen(options.listen).map_err(DemoError::io(format!("cannot listen on {}", options.listen)))?;
     let address = listener.local_addr().map_err(DemoError::io("the address is unknown"))?;
     let app = App::new(config, store.clone(), chance, clock);
     let stop = CancellationToken::new();
