@@ -3,7 +3,7 @@
 //! A full check goes the whole way to the panel and to the public ports, side by side; a light one only connects.
 //! What the results mean is `fleet`'s business ([`fleet::health`]).
 
-use crate::{AccessError, Panel, PanelError, Status, XrayState, access::Tls, tls};
+use crate::{Panel, PanelError, Status, XrayState};
 use fleet::{
     health::reading::{Depth, LayerResult, PanelLayers, Port, Reading, Xray},
     id::InboundId,
@@ -81,8 +81,7 @@ impl Panel {
             return (layers, None);
         };
         if let Some(tls) = &mut layers.tls {
-            let Ok(config) = tls::config(self.access.tls, tls::Shown::default()) else { return (layers, None) };
-            *tls = hello(stream, Arc::new(config), &host.0, wait, until).await;
+            *tls = hello(stream, self.http.tls.clone(), &host.0, wait, until).await;
             if !tls.is_good() {
                 return (layers, None);
             }
@@ -140,11 +139,6 @@ impl Panel {
         let host = self.http.base.host_str().unwrap_or_default().trim_matches(['[', ']']);
         (host.to_owned(), self.http.base.port_or_known_default().unwrap_or_default())
     }
-}
-
-/// For hellos to public ports: whose certificate REALITY shows is not ours to judge.
-pub(crate) fn trusting() -> Result<Arc<ClientConfig>, AccessError> {
-    tls::config(Tls::Skip, tls::Shown::default()).map(Arc::new).map_err(AccessError::Client)
 }
 
 /// How far the panel's answer shows that we came.

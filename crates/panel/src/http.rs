@@ -10,7 +10,8 @@ use reqwest::{
     header::{COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE},
     redirect::Policy,
 };
-use std::{error::Error, time::Duration};
+use rustls::ClientConfig;
+use std::{error::Error, sync::Arc, time::Duration};
 use url::Url;
 
 /// The largest listing that is read: what 3x-ui's own controller accepts of a node; some 100,000 clients.
@@ -116,6 +117,8 @@ pub(crate) enum Lost {
 /// Connections to one panel.
 pub(crate) struct Http {
     client: reqwest::Client,
+    /// For handshakes that are not part of a request.
+    pub(crate) tls: Arc<ClientConfig>,
     pub(crate) base: Url,
     deadlines: Deadlines,
 }
@@ -126,7 +129,7 @@ impl Http {
         let base = access.base()?;
         let config = tls::config(access.tls, Shown::default()).map_err(AccessError::Client)?;
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
+            .tls_backend_preconfigured(config.clone())
             .http1_only()
             .no_proxy()
             .redirect(Policy::none())
@@ -138,7 +141,7 @@ impl Http {
             .pool_idle_timeout(IDLE)
             .build()
             .map_err(|e| AccessError::Client(innermost(&e)))?;
-        Ok(Self { client, base, deadlines: access.deadlines })
+        Ok(Self { client, tls: Arc::new(config), base, deadlines: access.deadlines })
     }
 
     /// Sends a request with these headers and reads the answer up to its bound, whatever its status.

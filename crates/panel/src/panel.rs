@@ -3,10 +3,10 @@
 use crate::{
     access::{Access, AccessError},
     batch::Batch,
-    check,
     family::Family,
     http::Http,
     session::Session,
+    tls,
 };
 use std::{
     fmt,
@@ -41,7 +41,7 @@ impl Panel {
     pub fn new(access: Access, clock: Clock) -> Result<Self, AccessError> {
         let http = Http::new(&access)?;
         let session = Session::new(&access, clock);
-        let hello = check::trusting()?;
+        let hello = tls::trusting().map_err(AccessError::Client)?;
         Ok(Self {
             access,
             http,

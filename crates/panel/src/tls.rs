@@ -7,39 +7,49 @@ use crate::{access::Tls, error::Cause};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Where the SHA-256 of the first certificate shown is put.
 pub(crate) type Shown = Arc<OnceLock<[u8; 32]>>;
 
+/// For all who need nothing of their own: a thousand panels hold one list of public authorities.
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
+static PUBLIC: LazyLock<Result<Arc<WebPkiServerVerifier>, Cause>> = LazyLock::new(|| {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), PROVIDER.clone());
+    verifier.build().map_err(|e| Cause(e.to_string()))
+});
+static TRUSTING: LazyLock<Result<Arc<ClientConfig>, Cause>> =
+    LazyLock::new(|| config(Tls::Skip, Shown::default()).map(Arc::new));
+
+/// For hellos to public ports: whose certificate REALITY shows is not ours to judge.
+pub(crate) fn trusting() -> Result<Arc<ClientConfig>, Cause> {
+    TRUSTING.clone()
+}
+
 /// A TLS configuration of this mode. Carries its own crypto provider, so nothing needs to be installed
-/// process-wide.
+/// process-wide. No session is resumed: every handshake looks at the certificate.
 pub(crate) fn config(tls: Tls, shown: Shown) -> Result<ClientConfig, Cause> {
-    let provider = Arc::new(ring::default_provider());
     let public = match tls {
-        Tls::Verify => {
-            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|e| Cause(e.to_string()))?;
-            Some(verifier)
-        }
+        Tls::Verify => Some(PUBLIC.clone()?),
         Tls::Pin(_) | Tls::Skip => None,
     };
-    let check = Check { tls, public, provider: provider.clone(), shown };
-    Ok(ClientConfig::builder_with_provider(provider)
+    let check = Check { tls, public, provider: PROVIDER.clone(), shown };
+    let mut config = ClientConfig::builder_with_provider(PROVIDER.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| Cause(e.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(check))
-        .with_no_client_auth())
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 /// The certificate shown is another one than the pinned one.
