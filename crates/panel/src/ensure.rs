@@ -6,6 +6,10 @@
 //! was not there before and nobody else gives our names. Everything else is believed only when it was read back:
 //! 2.x tells whoever lost a race that all went well, and gives a new client the counters and limits that a failed
 //! addition of that name left behind.
+//!
+//! Only clients that the panel was never asked for are added unread: their names and subscription ids were drawn a
+//! moment ago, so the panel can hold nothing of ours under them, and both generations refuse a name that a stranger
+//! has.
 
 use crate::{
     Panel, PanelError,
@@ -48,25 +52,49 @@ impl Panel {
     /// New clients cost one call per batch (500 to begin with) and one reading for all; a changed client costs one
     /// call. Writers of one panel take turns, so this may wait for another one.
     pub async fn ensure_clients(&self, inbound: &Inbound, clients: &[Client]) -> Vec<Outcome> {
+        self.hold(inbound, clients, true).await
+    }
+
+    /// The same for clients that this panel was never asked to hold, by anybody: it saves the reading before the first
+    /// write. Of one that is there all the same, say after the restoration of a backup, 3.x keeps the old values, and
+    /// nobody notices before the next [`Panel::observe`].
+    pub async fn add_clients(&self, inbound: &Inbound, clients: &[Client]) -> Vec<Outcome> {
+        self.hold(inbound, clients, false).await
+    }
+
+    async fn hold(&self, inbound: &Inbound, clients: &[Client], read_first: bool) -> Vec<Outcome> {
         let mut names = BTreeSet::new();
         let mut tasks: Tasks<'_> = clients.iter().map(Task::new).collect();
         for task in &mut tasks {
+            task.is_clean = !read_first;
             if !names.insert(task.item.identity.name.as_str()) {
                 task.settle(Err(PanelError::refused("the same name was given twice in one call")));
             }
         }
         let mut batch = self.writer.lock().await;
-        let ended = self.ensure_all(inbound, &mut tasks, &mut batch).await.err();
+        let ended = self.ensure_all(inbound, &mut tasks, &mut batch, read_first).await.err();
         tasks.into_iter().map(|task| task.close(ended.as_ref())).collect()
     }
 
-    async fn ensure_all(&self, inbound: &Inbound, tasks: &mut Tasks<'_>, batch: &mut Batch) -> Result<(), PanelError> {
+    async fn ensure_all(
+        &self,
+        inbound: &Inbound,
+        tasks: &mut Tasks<'_>,
+        batch: &mut Batch,
+        read_first: bool,
+    ) -> Result<(), PanelError> {
         for round in 0..=ROUNDS {
             if !tasks.iter().any(Task::is_open) {
                 break;
             }
             let family = self.family().await?;
-            match self.ensure_round(family, inbound, tasks, batch, round == ROUNDS).await {
+            let done = if round == 0 && !read_first {
+                let all = tasks.iter().enumerate().filter(|(_, task)| task.is_open()).map(|(at, _)| at).collect();
+                self.add(family, inbound, tasks, all, batch).await.map(|_| ())
+            } else {
+                self.ensure_round(family, inbound, tasks, batch, round == ROUNDS).await
+            };
+            match done {
                 Ok(()) => {}
                 Err(Fault::Gone(gap)) => {
                     self.family_after(family, gap).await?;
@@ -134,7 +162,7 @@ impl Panel {
             let roster = if refused { self.roster_of_three().await? } else { self.roster_of_names(&names).await? };
             return Ok((roster, Some(Rows::new())));
         }
-        if open().any(|task| task.did.is_some()) {
+        if open().any(|task| task.did.is_some() && !task.was_taken_at_once()) {
             let (roster, rows) = self.roster_of_two_with_rows(inbound.id).await?;
             return Ok((roster, Some(rows)));
         }
@@ -246,9 +274,9 @@ fn plan(family: Family, inbound: &Inbound, roster: &Roster, rows: Option<&Rows>,
             plan.attach.push((at, held.clone()));
         } else if held.is_like(task.item, &inbound.protocol) {
             match rows.map(|rows| rows.get(&held.name)) {
-                None => plan.wants_rows = true,
+                None if !task.was_taken_at_once() => plan.wants_rows = true,
                 Some(Some(row)) if !row.is_like(task.item) => plan.update.push((at, held.clone())),
-                Some(_) => task.settle(Ok(task.did.unwrap_or(Ensured::Unchanged))),
+                None | Some(_) => task.settle(Ok(task.did.unwrap_or(Ensured::Unchanged))),
             }
         } else {
             plan.update.push((at, held.clone()));

@@ -7,6 +7,8 @@ pub(crate) struct Task<'a, T, R> {
     pub(crate) item: &'a T,
     /// What we would report if reading back showed it done now.
     pub(crate) did: Option<R>,
+    /// Whether no write that was meant for it has ever failed.
+    pub(crate) is_clean: bool,
     last: Last,
     outcome: Option<Result<R, PanelError>>,
 }
@@ -22,7 +24,12 @@ enum Last {
 
 impl<'a, T, R: Copy> Task<'a, T, R> {
     pub(crate) fn new(item: &'a T) -> Self {
-        Self { item, did: None, last: Last::None, outcome: None }
+        Self { item, did: None, is_clean: false, last: Last::None, outcome: None }
+    }
+
+    /// Whether the panel took the first write that it ever got for it: nothing is left there of one that failed.
+    pub(crate) fn was_taken_at_once(&self) -> bool {
+        self.is_clean && self.did.is_some()
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -45,6 +52,7 @@ impl<'a, T, R: Copy> Task<'a, T, R> {
         if !self.is_open() {
             return;
         }
+        self.is_clean = false;
         if matches!(&self.last, Last::Refused(before) if before == message) {
             self.settle(Err(PanelError::refused(message)));
         }
@@ -58,11 +66,13 @@ impl<'a, T, R: Copy> Task<'a, T, R> {
 
     /// The panel said no to a whole batch because of another client in it.
     pub(crate) fn held_up(&mut self, message: &str) {
+        self.is_clean = false;
         self.last = Last::Refused(message.to_owned());
     }
 
     /// Nobody knows what became of a write.
     pub(crate) fn unclear(&mut self, did: R, what: &str) {
+        self.is_clean = false;
         self.did = Some(self.did.unwrap_or(did));
         self.last = Last::Sent(what.to_owned());
     }

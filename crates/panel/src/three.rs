@@ -55,7 +55,13 @@ impl Panel {
         });
         if family.bulk {
             let request = Request::write("panel/api/clients/bulkCreate").json(&Value::Array(items.collect()));
-            return self.ask(&request).await.map(|obj| skipped(&obj)).map_err(without_bulk);
+            let obj = self.ask(&request).await.map_err(without_bulk)?;
+            let (created, skipped) = (obj.get("created").and_then(Value::as_u64), skipped(&obj));
+            let told = created.and_then(|created| usize::try_from(created).ok()?.checked_add(skipped.len()));
+            if told != Some(clients.len()) {
+                return Err(Fault::Unclear(format!("of {} clients the panel told of {told:?}", clients.len())));
+            }
+            return Ok(skipped);
         }
         let mut refused = BTreeMap::new();
         for (at, (item, client)) in items.zip(clients).enumerate() {

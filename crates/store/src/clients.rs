@@ -52,6 +52,14 @@ pub struct Version {
     generation: i64,
 }
 
+impl Version {
+    /// The line's number: higher than that of every line that was there when it was written. Those of lines that are
+    /// gone may be given again.
+    pub fn line(self) -> i32 {
+        self.id
+    }
+}
+
 /// What a wanted client is to be like, as far as users and operators decide it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {

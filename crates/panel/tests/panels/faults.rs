@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Faults of a single write that reading back settles, and how many writes that takes.
-const SETTLED_AT_ONCE: [(Fault, u64); 6] = [
+pub(crate) const SETTLED_AT_ONCE: [(Fault, u64); 6] = [
     (Fault::AnswerLost, 1),
     (Fault::ErrorAfter, 1),
     (Fault::ErrorBefore, 2),

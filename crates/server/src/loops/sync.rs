@@ -55,6 +55,21 @@ pub struct Sync {
     full_due: Instant,
     /// When the panel last refused a write, and with which words.
     refusal: Option<(Instant, String)>,
+    /// The newest line of the ledger that the panel may have been asked for. `None` until a full pass has looked.
+    asked: Option<i32>,
+}
+
+/// What a panel said, to be written down.
+#[derive(Default)]
+struct Said {
+    /// These it holds as wanted.
+    confirmed: Vec<Version>,
+    /// These it holds no more.
+    gone: Vec<Version>,
+    /// These it will not hold, and why.
+    refused: Vec<(Version, String)>,
+    /// What went wrong last.
+    failure: Option<PanelError>,
 }
 
 /// Why a pass ended early.
@@ -91,7 +106,7 @@ impl Sync {
         timing: Timing,
         clock: Clock,
     ) -> Self {
-        Self { node, panel, store, waiters, pokes, timing, clock, full_due: Instant::now(), refusal: None }
+        Self { node, panel, store, waiters, pokes, timing, clock, full_due: Instant::now(), refusal: None, asked: None }
     }
 
     async fn due(&mut self) -> Result<(), SyncError> {
@@ -137,12 +152,8 @@ impl Sync {
 
     /// Commits what a panel confirmed and gave up, writes where moved keys live into their rows, and tells whoever
     /// waits.
-    async fn settle(
-        &self,
-        confirmed: &[Version],
-        gone: &[Version],
-        refused: &[(Version, String)],
-    ) -> Result<(), StoreError> {
+    async fn settle(&self, said: &Said) -> Result<(), StoreError> {
+        let Said { confirmed, gone, refused, failure: _ } = said;
         if confirmed.is_empty() && gone.is_empty() && refused.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! The full pass: look at the panel, list what it holds, compare with the ledger, repair, report.
 
-use super::{Sync, SyncError, client};
+use super::{Said, Sync, SyncError, client};
 use crate::links;
 use fleet::{
     client::{ObservedClient, credential},
@@ -95,7 +95,8 @@ impl Sync {
         };
         let unsettled: Vec<_> =
             difference.settled.into_iter().filter(|n| rows.get(n).is_some_and(|r| !r.confirmed)).collect();
-        self.settle(&versions(&unsettled), &versions(&difference.gone), &[]).await?;
+        let said = Said { confirmed: versions(&unsettled), gone: versions(&difference.gone), ..Said::default() };
+        self.settle(&said).await?;
         let (mut remove, mut ensure) = (Vec::new(), Vec::new());
         for step in &difference.steps {
             match step {
@@ -107,8 +108,10 @@ impl Sync {
         self.ensure(inbound, &ensure).await
     }
 
-    async fn ledger(&self) -> Result<BTreeMap<ClientName, ClientRow>, SyncError> {
+    async fn ledger(&mut self) -> Result<BTreeMap<ClientName, ClientRow>, SyncError> {
         let rows = self.store.read().clients_on(self.node, false).await?;
+        let newest = rows.iter().map(|row| row.version.line()).max();
+        self.asked = Some(newest.max(self.asked).unwrap_or(i32::MIN));
         Ok(rows.into_iter().map(|r| (r.identity.name.clone(), r)).collect())
     }
 

@@ -1,23 +1,52 @@
 //! The quick pass: what is not settled is said to the panel, removals first.
 
-use super::{AFTER_REFUSAL, Sync, SyncError, client};
+use super::{AFTER_REFUSAL, Said, Sync, SyncError, client};
 use fleet::inbound::Inbound;
-use panel::{PanelError, Removed};
-use store::clients::{ClientRow, Version};
-use tokio::time::Instant;
+use panel::Removed;
+use std::{collections::BTreeSet, mem::replace};
+use store::clients::ClientRow;
+use tokio::{join, time::Instant};
+
+/// The fewest clients that are worth a call of their own, where there are more: below that what a call costs by
+/// itself outweighs what is won.
+const SMALL_PART: usize = 250;
+/// The most in one call: larger calls are hardly cheaper, and everybody in one waits for all of it.
+const LARGE_PART: usize = 500;
 
 impl Sync {
     pub(super) async fn quick(&mut self) -> Result<(), SyncError> {
-        let rows = self.store.read().clients_on(self.node, true).await?;
-        if rows.is_empty() {
-            return Ok(());
+        let mut said = Said::default();
+        let ended = self.say_unsettled(&mut said).await;
+        ended.and(self.write_down(said).await)
+    }
+
+    /// `said`: what the panel said last and is to be written down yet, however this ends.
+    async fn say_unsettled(&mut self, said: &mut Said) -> Result<(), SyncError> {
+        let mut told = BTreeSet::new();
+        // Whoever asks while the panel works is served in the same pass, but a full one that is due has to come.
+        while told.is_empty() || Instant::now() < self.full_due {
+            let mut rows = self.store.read().clients_on(self.node, true).await?;
+            rows.retain(|row| told.insert(row.version));
+            if rows.is_empty() {
+                break;
+            }
+            let node = self.store.read().find_node(self.node).await?.ok_or(SyncError::Deleted)?;
+            let Some(inbound) = node.inbound else { break };
+            let (wanted, unwanted): (Vec<_>, Vec<_>) =
+                rows.into_iter().filter(|r| r.inbound == inbound.id).partition(|r| r.wanted.is_some());
+            self.remove(&inbound, &unwanted).await?;
+            let (known, fresh) = self.tell_fresh(wanted);
+            self.say_all(&inbound, &known, false, said).await?;
+            self.say_all(&inbound, &fresh, true, said).await?;
         }
-        let node = self.store.read().find_node(self.node).await?.ok_or(SyncError::Deleted)?;
-        let Some(inbound) = node.inbound else { return Ok(()) };
-        let (wanted, unwanted): (Vec<_>, Vec<_>) =
-            rows.into_iter().filter(|r| r.inbound == inbound.id).partition(|r| r.wanted.is_some());
-        self.remove(&inbound, &unwanted).await?;
-        self.ensure(&inbound, &wanted).await
+        Ok(())
+    }
+
+    /// Parts those that the panel may have been asked for from those that it never was.
+    fn tell_fresh(&mut self, rows: Vec<ClientRow>) -> (Vec<ClientRow>, Vec<ClientRow>) {
+        let Some(asked) = self.asked else { return (rows, Vec::new()) };
+        self.asked = rows.iter().map(|row| row.version.line()).max().max(Some(asked));
+        rows.into_iter().partition(|row| row.version.line() <= asked)
     }
 
     /// Removes clients that nobody wants on the node any more. A stranger under a name of ours is not ours to
@@ -28,53 +57,78 @@ impl Sync {
         }
         let identities: Vec<_> = rows.iter().map(|r| r.identity.clone()).collect();
         let answers = self.panel.remove_clients(inbound, &identities).await;
-        let mut gone = Vec::new();
-        let mut failure = None;
+        let mut said = Said::default();
         for (row, answer) in rows.iter().zip(answers) {
             match answer {
-                Ok(Removed::Removed | Removed::Absent | Removed::NotOurs) => gone.push(row.version),
-                Err(error) => failure = Some(error),
+                Ok(Removed::Removed | Removed::Absent | Removed::NotOurs) => said.gone.push(row.version),
+                Err(error) => said.failure = Some(error),
             }
         }
-        self.settle(&[], &gone, &[]).await?;
-        self.note(failure, &[])
+        self.write_down(said).await
     }
 
     /// Makes the panel hold wanted clients as they should be.
     pub(super) async fn ensure(&mut self, inbound: &Inbound, rows: &[ClientRow]) -> Result<(), SyncError> {
+        let mut said = Said::default();
+        let ended = self.say_all(inbound, rows, false, &mut said).await;
+        ended.and(self.write_down(said).await)
+    }
+
+    /// The same in parts: what the panel said of one is written down, and whoever waits for it is told, while the panel
+    /// works on the next. `fresh`: it was never asked for any of these. `said`: as in [`Self::say_unsettled`].
+    async fn say_all(
+        &mut self,
+        inbound: &Inbound,
+        rows: &[ClientRow],
+        fresh: bool,
+        said: &mut Said,
+    ) -> Result<(), SyncError> {
+        for part in rows.chunks(part_of(rows.len())) {
+            let (answers, settled) = join!(self.say(inbound, part, fresh), self.settle(said));
+            let written = replace(said, answers);
+            settled?;
+            self.note(written)?;
+        }
+        Ok(())
+    }
+
+    async fn write_down(&mut self, said: Said) -> Result<(), SyncError> {
+        self.settle(&said).await?;
+        self.note(said)
+    }
+
+    async fn say(&self, inbound: &Inbound, rows: &[ClientRow], fresh: bool) -> Said {
         let flow = inbound.flow();
         let clients: Vec<_> = rows.iter().filter_map(|r| Some(client(r, r.wanted?, flow))).collect();
-        if clients.is_empty() {
-            return Ok(());
-        }
-        let answers = self.panel.ensure_clients(inbound, &clients).await;
-        let mut confirmed = Vec::new();
-        let mut refused = Vec::new();
-        let mut failure = None;
+        let answers = if fresh {
+            self.panel.add_clients(inbound, &clients).await
+        } else {
+            self.panel.ensure_clients(inbound, &clients).await
+        };
+        let mut said = Said::default();
         for (row, answer) in rows.iter().zip(answers) {
             match answer {
-                Ok(_) => confirmed.push(row.version),
+                Ok(_) => said.confirmed.push(row.version),
                 Err(error) if error.is_refused() => {
-                    refused.push((row.version, error.to_string()));
-                    failure = failure.or(Some(error));
+                    said.refused.push((row.version, error.to_string()));
+                    said.failure = said.failure.or(Some(error));
                 }
-                Err(error) => failure = Some(error),
+                Err(error) => said.failure = Some(error),
             }
         }
-        self.settle(&confirmed, &[], &refused).await?;
-        let all_refused = if confirmed.is_empty() { refused.as_slice() } else { &[] };
-        self.note(failure, all_refused)
+        said
     }
 
     /// A refusal of single clients is those clients' trouble; a panel that refuses everything, or fails
     /// otherwise, ends the pass.
-    fn note(&mut self, failure: Option<PanelError>, all_refused: &[(Version, String)]) -> Result<(), SyncError> {
-        let Some(error) = failure else { return Ok(()) };
-        if error.is_refused() && all_refused.is_empty() {
+    fn note(&mut self, said: Said) -> Result<(), SyncError> {
+        let Some(error) = said.failure else { return Ok(()) };
+        let refused_all = said.confirmed.is_empty() && !said.refused.is_empty();
+        if error.is_refused() && !refused_all {
             return Ok(());
         }
-        if let Some((_, why)) = all_refused.first() {
-            self.refusal = Some((Instant::now(), why.clone()));
+        if let Some((_, why)) = said.refused.into_iter().next().filter(|_| refused_all) {
+            self.refusal = Some((Instant::now(), why));
         }
         Err(error.into())
     }
@@ -83,5 +137,22 @@ impl Sync {
     pub(super) fn recent_refusal(&self) -> Option<&str> {
         let (at, why) = self.refusal.as_ref()?;
         (at.elapsed() < AFTER_REFUSAL).then_some(why.as_str())
+    }
+}
+
+/// How many of so many clients go into one call: all, where half would be too few.
+fn part_of(clients: usize) -> usize {
+    let parts = (clients / SMALL_PART).clamp(1, 2).max(clients.div_ceil(LARGE_PART));
+    clients.div_ceil(parts).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of;
+
+    #[test]
+    fn parts_are_of_one_size_and_neither_too_small_nor_too_large() {
+        let parts = [0, 1, 250, 251, 499, 500, 501, 1000, 1001, 10_000].map(part_of);
+        assert_eq!(parts, [1, 1, 250, 251, 499, 250, 251, 500, 334, 500]);
     }
 }
