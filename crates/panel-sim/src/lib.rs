@@ -26,5 +26,5 @@ mod three;
 mod two;
 
 pub use fault::{Fault, Pace};
-pub use setup::{Held, Setup};
+pub use setup::{Held, Setup, reality};
 pub use sim::{Backup, Generation, Sim};

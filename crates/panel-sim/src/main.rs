@@ -1,7 +1,7 @@
 //! The simulated panel as a program, for other tools than our tests.
 
 use clap::Parser;
-use panel_sim::{Generation, Setup, Sim};
+use panel_sim::{Generation, Setup, Sim, reality};
 use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 /// A 3x-ui panel made of memory.
@@ -22,6 +22,9 @@ struct Arguments {
     /// The path below which the panel lives.
     #[arg(long, default_value = "/")]
     base_path: String,
+    /// Have one inbound (VLESS over REALITY) on a public port that answers, so that the panel carries keys at once.
+    #[arg(long)]
+    inbound: bool,
 }
 
 fn generation(text: &str) -> Result<Generation, String> {
@@ -48,6 +51,15 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if arguments.inbound {
+        match sim.open_port().await {
+            Ok(port) => sim.add_inbound(&reality(port)),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "cannot open a public port: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
+    }
     let _ = writeln!(std::io::stdout(), "{}", sim.url());
     // Whoever started it ends it; there is nothing to save.
     let _ = tokio::signal::ctrl_c().await;

@@ -1,5 +1,7 @@
 //! What a panel is installed with.
 
+use serde_json::{Value, json};
+
 /// A fresh panel's settings; the default is what the recordings were made with, less their credentials.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -42,4 +44,23 @@ pub struct Held {
     pub down: i64,
     /// The operator's remark on it.
     pub comment: String,
+}
+
+/// The body of `inbounds/add` for VLESS over REALITY, what most operators have: so that a panel has an inbound that
+/// carries keys.
+pub fn reality(port: u16) -> Value {
+    let settings = json!({"clients": [], "decryption": "none", "encryption": "none"});
+    let stream = json!({
+        "network": "tcp", "security": "reality", "tcpSettings": {"header": {"type": "none"}},
+        "realitySettings": {
+            "show": false, "target": "example.com:443", "serverNames": ["example.com"], "privateKey": "cHJpdmF0ZQ",
+            "shortIds": ["0a1b"],
+            "settings": {"publicKey": "cHVibGlj", "fingerprint": "chrome", "serverName": "", "spiderX": "/"},
+        },
+    });
+    json!({
+        "up": 0, "down": 0, "total": 0, "remark": "main", "enable": true, "expiryTime": 0, "listen": "", "port": port,
+        "protocol": "vless", "settings": settings.to_string(), "streamSettings": stream.to_string(),
+        "sniffing": json!({"enabled": false}).to_string(),
+    })
 }

@@ -1,20 +1,7 @@
 //! What an operator has set up on a panel: inbounds of every protocol that carries keys, as `inbounds/add` takes them.
 
+pub(crate) use panel_sim::reality;
 use serde_json::{Value, json};
-
-/// VLESS over REALITY, what most operators have.
-pub(crate) fn reality(port: u16) -> Value {
-    let settings = json!({"clients": [], "decryption": "none", "encryption": "none"});
-    let stream = json!({
-        "network": "tcp", "security": "reality", "tcpSettings": {"header": {"type": "none"}},
-        "realitySettings": {
-            "show": false, "target": "example.com:443", "serverNames": ["example.com"], "privateKey": "cHJpdmF0ZQ",
-            "shortIds": ["0a1b"],
-            "settings": {"publicKey": "cHVibGlj", "fingerprint": "chrome", "serverName": "", "spiderX": "/"},
-        },
-    });
-    inbound("vless", port, &settings, &stream)
-}
 
 /// VMess over WebSocket.
 pub(crate) fn vmess(port: u16) -> Value {

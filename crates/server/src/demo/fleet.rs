@@ -3,9 +3,8 @@
 use super::DemoError;
 use crate::{app::App, panels};
 use fleet::node::Policy;
-use panel_sim::{Fault, Generation, Pace, Setup, Sim};
+use panel_sim::{Fault, Generation, Pace, Setup, Sim, reality};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::{collections::BTreeMap, io, time::Duration};
 use store::nodes::{NodeSecrets, NodeSettings};
 
@@ -159,22 +158,4 @@ impl Fleet {
         let held = sim.inbound_ids().into_iter().flat_map(|id| sim.clients(id));
         held.filter(|client| client.enabled).map(|client| (client.email, client.credential)).collect()
     }
-}
-
-/// The body of `inbounds/add` for VLESS over REALITY.
-fn reality(port: u16) -> Value {
-    let settings = json!({"clients": [], "decryption": "none", "encryption": "none"});
-    let stream = json!({
-        "network": "tcp", "security": "reality", "tcpSettings": {"header": {"type": "none"}},
-        "realitySettings": {
-            "show": false, "target": "example.com:443", "serverNames": ["example.com"], "privateKey": "c2ltdWxhdGVk",
-            "shortIds": ["0a1b"],
-            "settings": {"publicKey": "c2ltdWxhdGVk", "fingerprint": "chrome", "serverName": "", "spiderX": "/"},
-        },
-    });
-    json!({
-        "up": 0, "down": 0, "total": 0, "remark": "demo", "enable": true, "expiryTime": 0, "listen": "", "port": port,
-        "protocol": "vless", "settings": settings.to_string(), "streamSettings": stream.to_string(),
-        "sniffing": json!({"enabled": false}).to_string(),
-    })
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet::{health::rules::Timing, id::NodeId};
 use muster::{app::App, config::Config, ops::tokens, serve::serve};
+pub(crate) use panel_sim::reality;
 use panel_sim::{Generation, Held, Setup, Sim};
 use rand::{SeedableRng as _, rngs::StdRng};
 use reqwest::{Client, Method};
@@ -435,22 +436,4 @@ pub(crate) async fn bot(http: &Client, url: &str, method: Method, path: &str, bo
 pub(crate) fn is_ours(name: &str) -> bool {
     let parts: Vec<&str> = name.split('-').collect();
     parts.len() == 3 && parts[0].starts_with('m') && parts[0][1..].bytes().all(|b| b.is_ascii_digit())
-}
-
-/// The body of `inbounds/add` for VLESS over REALITY.
-pub(crate) fn reality(port: u16) -> Value {
-    let settings = json!({"clients": [], "decryption": "none", "encryption": "none"});
-    let stream = json!({
-        "network": "tcp", "security": "reality", "tcpSettings": {"header": {"type": "none"}},
-        "realitySettings": {
-            "show": false, "target": "example.com:443", "serverNames": ["example.com"], "privateKey": "cHJpdmF0ZQ",
-            "shortIds": ["0a1b"],
-            "settings": {"publicKey": "cHVibGlj", "fingerprint": "chrome", "serverName": "", "spiderX": "/"},
-        },
-    });
-    json!({
-        "up": 0, "down": 0, "total": 0, "remark": "main", "enable": true, "expiryTime": 0, "listen": "", "port": port,
-        "protocol": "vless", "settings": settings.to_string(), "streamSettings": stream.to_string(),
-        "sniffing": json!({"enabled": false}).to_string(),
-    })
 }
