@@ -1,5 +1,5 @@
-//! What nodes were like over time: health, response times, machine, users. Raw for a day, then by ten minutes for
-//! a week, then by hours for a year.
+//! What nodes were like over time: health, response times, machine, users. Raw for a day, by ten minutes for
+//! a week, by hours for 90 days, by six hours for a year.
 
 mod thin;
 
@@ -50,6 +50,8 @@ words!(
         TenMinutes = "10m",
         /// An hour.
         Hour = "1h",
+        /// Six hours.
+        SixHours = "6h",
     }
 );
 
@@ -88,6 +90,7 @@ impl Step {
             Self::Raw => 0,
             Self::TenMinutes => 600,
             Self::Hour => 3600,
+            Self::SixHours => 6 * 3600,
         }
     }
 }
@@ -111,7 +114,7 @@ pub struct NewSample {
     pub xray_version: Option<String>,
 }
 
-/// What a node was like: at a moment, or over ten minutes or an hour.
+/// What a node was like: at a moment, or over ten minutes or hours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// When; the beginning of a longer time.

@@ -7,7 +7,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub node_id: i32,
-    /// 0: as it was measured; 1: ten minutes in one; 2: an hour in one.
+    /// 0: as it was measured; 1: ten minutes in one; 2: an hour; 3: six hours.
     #[sea_orm(primary_key, auto_increment = false)]
     pub step: i16,
     /// Seconds since 1970.

@@ -11,7 +11,9 @@ const RAW: i64 = DAY;
 /// How long those of ten minutes are.
 const TEN_MINUTES: i64 = 7 * DAY;
 /// How long those of an hour are.
-const HOURS: i64 = 365 * DAY;
+const HOURS: i64 = 90 * DAY;
+/// How long those of six hours are.
+const SIX_HOURS: i64 = 365 * DAY;
 /// About how many rows one call may touch of each step: a tenth of a second, for others wait meanwhile.
 const ROWS: i64 = 20_000;
 /// How far apart raw samples are, at least about.
@@ -30,7 +32,7 @@ pub struct Thinned {
 
 impl Write<'_> {
     /// Draws raw samples of more than a day ago together to one for ten minutes, those of more than a week ago to one
-    /// for an hour, and drops what is older than a year. What is drawn together keeps the worst health, average response
+    /// for an hour, those of more than 90 days ago to one for six hours, and drops what is older than a year. What is drawn together keeps the worst health, average response
     /// and processor, and the most of memory and users. A call does a bounded part of that, the oldest first.
     pub async fn thin_samples(&self, now: DateTime<Utc>) -> Result<Thinned, StoreError> {
         let now = now.timestamp();
@@ -39,7 +41,8 @@ impl Write<'_> {
         for (from, to, age, period) in [
             (Step::Raw, Some(Step::TenMinutes), RAW, RAW_PERIOD),
             (Step::TenMinutes, Some(Step::Hour), TEN_MINUTES, Step::TenMinutes.seconds()),
-            (Step::Hour, None, HOURS, Step::Hour.seconds()),
+            (Step::Hour, Some(Step::SixHours), HOURS, Step::Hour.seconds()),
+            (Step::SixHours, None, SIX_HOURS, Step::SixHours.seconds()),
         ] {
             let slot = to.map_or(period, Step::seconds);
             let end = (now - age).div_euclid(slot) * slot;
