@@ -78,15 +78,6 @@ impl Health {
         }
     }
 
-    /// The word that `vpn_nodes.health_status` holds: `healthy`, `unhealthy` or `unknown`.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "healthy",
-            Self::Doubtful { .. } | Self::Down { .. } => "unhealthy",
-        }
-    }
-
     /// Whether the node may be given new keys.
     pub fn is_up(&self) -> bool {
         matches!(self, Self::Up)

@@ -67,8 +67,9 @@ use tokio::{
 
 /// One writer at a time also across processes on one PostgreSQL; the number only has to be ours.
 const WRITE_LOCK: i64 = 0x4d55_5354_4552;
-/// How many connections are held. Reads run side by side; writes queue anyway.
-const CONNECTIONS: u32 = 8;
+/// How many connections are held. Reads run side by side, writes queue anyway, and each connection is a thread with
+/// its own cache where the database is a file, a process of its own where it is a server.
+const CONNECTIONS: u32 = 4;
 /// How long a statement may wait for SQLite's write lock or for a free connection.
 const WAIT: Duration = Duration::from_secs(10);
 

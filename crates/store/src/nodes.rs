@@ -3,8 +3,6 @@
 mod observed;
 mod row;
 
-pub use observed::Look;
-
 use crate::{
     StoreError, View, Write,
     batch::padded,
@@ -15,10 +13,10 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use fleet::{
-    health::reading::Reading,
+    health::{State, reading::Reading},
     id::{InboundId, NodeId},
     inbound::Inbound,
-    node::{Health, Node, Policy},
+    node::{Node, Policy},
 };
 use row::{fill, record};
 use sea_orm::{
@@ -99,6 +97,15 @@ pub struct NodeLabel {
     pub location: Option<String>,
 }
 
+/// How the nodes stood at some time ([`View::nodes_mark`]). Edits are counted and ids are given once, so two marks are
+/// the same only when nothing was added, edited or deleted between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodesMark {
+    nodes: i64,
+    newest: Option<i32>,
+    edits: Option<i64>,
+}
+
 /// What an operator says of a node, secrets apart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeSettings {
@@ -176,7 +183,21 @@ impl<C: ConnectionTrait> View<'_, C> {
         Ok(labels)
     }
 
-    /// Every node with the number of its last edit: a cheap way to notice that something changed.
+    /// Something that changes whenever a node is added, edited or deleted: a cheap way to notice that.
+    pub async fn nodes_mark(&self) -> Result<NodesMark, StoreError> {
+        let mark: Option<(i64, Option<i32>, Option<i64>)> = node::Entity::find()
+            .select_only()
+            .column_as(node::Column::Id.count(), "nodes")
+            .column_as(node::Column::Id.max(), "newest")
+            .column_as(node::Column::Revision.sum().cast_as("bigint"), "edits")
+            .into_tuple()
+            .one(self.c)
+            .await?;
+        let (nodes, newest, edits) = mark.unwrap_or_default();
+        Ok(NodesMark { nodes, newest, edits })
+    }
+
+    /// Every node with the number of its last edit.
     pub async fn revisions(&self) -> Result<BTreeMap<NodeId, i64>, StoreError> {
         let pairs: Vec<(i32, i64)> = node::Entity::find()
             .select_only()
@@ -234,7 +255,7 @@ impl Write<'_> {
             x3ui_username: Set(String::new()),
             x3ui_password: Set(String::new()),
             current_users: Set(Some(0)),
-            health_status: Set(Some(Health::Unknown.as_str().to_owned())),
+            health_status: Set(Some(State::Unknown.word().to_owned())),
             created_at: Set(Some(now)),
             revision: Set(0),
             ..Default::default()

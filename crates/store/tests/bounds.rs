@@ -2,8 +2,12 @@
 
 use crate::scene::{INBOUND, Scene, address, assign, now, secrets, settings};
 use fleet::{
+    health::{
+        Health,
+        reading::{Depth, LayerResult, PanelLayers, Reading},
+        rules::Rules,
+    },
     id::{KeyId, NodeId, UserId},
-    node::Health,
     settle::{Cause, Why},
 };
 use store::{
@@ -13,7 +17,7 @@ use store::{
     keys::NewKey,
     leaving::LeavingKey,
     moves::StartMove,
-    nodes::{Look, NodeSecrets, NodeSettings},
+    nodes::{NodeSecrets, NodeSettings},
     tokens::Scope,
     users::Profile,
 };
@@ -112,18 +116,20 @@ async fn what_people_and_panels_say_is_cut_and_kept() {
         let id = scene.node("x", 5).await;
         let key = scene.issue(user.id, id).await;
         let line = scene.line(key, id).await;
-        let reason = endless.clone().unwrap();
-        let look =
-            Look { health: Health::Down { reason }, inbound: None, panel_version: endless, response_ms: i64::MIN };
+        let silent = LayerResult::Bad { why: endless.clone().unwrap(), ms: 1 };
+        let panel = PanelLayers { name: silent, ..PanelLayers::not_reached(false) };
+        let reading = Reading { started_ms: 0, ended_ms: 1, depth: Depth::Full, panel, ports: Vec::new() };
+        let health = Health::unknown().observe(&reading, &Rules::default());
         let tx = scene.store.write().await.unwrap();
-        tx.set_look(id, &look, now()).await.unwrap();
+        tx.set_panel(id, None, endless.as_deref()).await.unwrap();
+        tx.set_health(id, &health, now()).await.unwrap();
         tx.set_refused(&[(line.version, "👪\0".repeat(9000))]).await.unwrap();
         tx.set_status(key, &"st\0atus".repeat(9)).await.unwrap();
         tx.commit().await.unwrap();
         let found = scene.store.read().find_node(id).await.unwrap().unwrap();
         assert_eq!(length(&found.panel_version), Some(64));
-        let Health::Down { reason } = found.node.health else { panic!("down") };
-        assert!(reason.starts_with("👪é") && reason.chars().count() < 5000);
+        let reason = &scene.ask::<String>("SELECT health_reason AS answer FROM vpn_nodes").await[0];
+        assert!(reason.contains("👪é") && !reason.contains('\0') && reason.chars().count() < 5000, "{reason:.100}");
     }
 }
 

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 use std::{error::Error as _, time::Duration};
 use store::{
     OpenError, Store, StoreError,
-    nodes::{Look, NodeSecrets, NodeSettings},
+    nodes::{NodeSecrets, NodeSettings},
     samples::NewSample,
     seal::Sealer,
 };
@@ -88,26 +88,19 @@ fn as_settings(found: &store::nodes::NodeRecord) -> NodeSettings {
 }
 
 #[tokio::test]
-async fn a_look_is_kept_and_an_edit_asks_for_a_new_one() {
+async fn what_a_panel_shows_is_kept_and_an_edit_asks_for_a_new_look() {
     for scene in Scene::all().await {
         let id = scene.node("ams-1", 5).await;
-        let look =
-            |health| Look { health, inbound: Some(inbound()), panel_version: Some("3.6.0".into()), response_ms: 41 };
+        let health = Watch::unknown().observe(&reading(), &Rules::default());
         let tx = scene.store.write().await.unwrap();
-        tx.set_look(id, &look(Health::Up), now()).await.unwrap();
+        tx.set_panel(id, Some(&inbound()), Some("3.6.0")).await.unwrap();
+        tx.set_health(id, &health, now()).await.unwrap();
+        tx.set_panel(id, None, None).await.unwrap();
         tx.commit().await.unwrap();
         let found = scene.store.read().find_node(id).await.unwrap().unwrap();
-        assert_eq!((&found.node.health, found.checked_at, found.response_ms), (&Health::Up, Some(now()), Some(41)));
+        assert_eq!((&found.node.health, found.checked_at), (&Health::of(health.state(), None), Some(now())));
         assert_eq!((found.inbound, found.node.inbound), (Some(inbound()), Some(InboundId(7))));
         assert_eq!(found.panel_version.as_deref(), Some("3.6.0"));
-
-        let down = Health::Down { reason: "connection refused".to_owned() };
-        let tx = scene.store.write().await.unwrap();
-        let blind = Look { inbound: None, panel_version: None, ..look(down.clone()) };
-        tx.set_look(id, &blind, now()).await.unwrap();
-        tx.commit().await.unwrap();
-        let found = scene.store.read().find_node(id).await.unwrap().unwrap();
-        assert_eq!((found.node.health, found.inbound.is_some(), found.panel_version.is_some()), (down, true, true));
 
         let tx = scene.store.write().await.unwrap();
         tx.edit_node(id, &everything(), now()).await.unwrap();
@@ -254,12 +247,14 @@ async fn revisions_change_exactly_when_an_operator_changes_something() {
         let (node, other) = (scene.node("ams-1", 5).await, scene.node("ams-2", 5).await);
         let user = scene.user(1).await;
         let before = scene.store.read().revisions().await.unwrap();
-        let look = Look { health: Health::Up, inbound: Some(inbound()), panel_version: None, response_ms: 1 };
+        let mark = scene.store.read().nodes_mark().await.unwrap();
         let tx = scene.store.write().await.unwrap();
-        tx.set_look(node, &look, now()).await.unwrap();
+        tx.set_panel(node, Some(&inbound()), None).await.unwrap();
+        tx.set_health(node, &Watch::unknown(), now()).await.unwrap();
         tx.commit().await.unwrap();
         scene.issue_confirmed(user, node).await;
         assert_eq!(scene.store.read().revisions().await.unwrap(), before);
+        assert_eq!(scene.store.read().nodes_mark().await.unwrap(), mark);
 
         let tx = scene.store.write().await.unwrap();
         tx.edit_node(node, &settings("ams-1", 6), now()).await.unwrap();
@@ -272,6 +267,31 @@ async fn revisions_change_exactly_when_an_operator_changes_something() {
         let sealed = scene.store.read().revisions().await.unwrap();
         assert!(sealed[&other] > before[&other] && sealed[&node] == edited[&node]);
         assert_eq!(scene.store.read().find_node(node).await.unwrap().unwrap().revision, edited[&node]);
+        assert_ne!(scene.store.read().nodes_mark().await.unwrap(), mark);
+    }
+}
+
+#[tokio::test]
+async fn no_change_of_the_list_of_nodes_leaves_its_mark() {
+    for scene in Scene::all().await {
+        let mut marks = vec![scene.store.read().nodes_mark().await.unwrap()];
+        let node = scene.node("ams-1", 5).await;
+        marks.push(scene.store.read().nodes_mark().await.unwrap());
+        let tx = scene.store.write().await.unwrap();
+        tx.edit_node(node, &settings("ams-1", 6), now()).await.unwrap();
+        tx.commit().await.unwrap();
+        marks.push(scene.store.read().nodes_mark().await.unwrap());
+        let tx = scene.store.write().await.unwrap();
+        tx.delete_node(node).await.unwrap();
+        tx.commit().await.unwrap();
+        marks.push(scene.store.read().nodes_mark().await.unwrap());
+        scene.node("ams-1", 5).await;
+        marks.push(scene.store.read().nodes_mark().await.unwrap());
+        for (at, mark) in marks.iter().enumerate() {
+            let same = marks.iter().filter(|other| *other == mark).count();
+            // Before the first node and after the last there is nothing to run either way.
+            assert_eq!(same, if matches!(at, 0 | 3) { 2 } else { 1 }, "{marks:?}");
+        }
     }
 }
 

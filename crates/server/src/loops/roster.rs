@@ -14,7 +14,10 @@ use crate::{
 };
 use fleet::id::NodeId;
 use std::{collections::BTreeMap, sync::Arc};
-use store::{StoreError, nodes::NodeRecord};
+use store::{
+    StoreError,
+    nodes::{NodeRecord, NodesMark},
+};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -26,6 +29,8 @@ pub struct Roster {
     /// Where the node loops run, so that whoever stops them can wait for them.
     tasks: TaskTracker,
     running: BTreeMap<NodeId, Running>,
+    /// How the nodes stood when these were started.
+    mark: Option<NodesMark>,
     /// Whom the probes tell.
     told: mpsc::Sender<Told>,
 }
@@ -49,10 +54,22 @@ impl Pass for Roster {
 impl Roster {
     /// A roster without loops yet. The node loops end when `stop` does.
     pub fn new(with: Loops, told: mpsc::Sender<Told>, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        Self { with, stop, tasks, running: BTreeMap::new(), told }
+        Self { with, stop, tasks, running: BTreeMap::new(), mark: None, told }
     }
 
     async fn follow(&mut self) -> Result<(), StoreError> {
+        let mark = self.with.store.read().nodes_mark().await?;
+        if self.mark != Some(mark) {
+            self.start_and_stop().await?;
+            self.mark = Some(mark);
+        }
+        for id in self.with.store.read().unsettled_nodes().await? {
+            self.with.pokes.poke_node(id);
+        }
+        Ok(())
+    }
+
+    async fn start_and_stop(&mut self) -> Result<(), StoreError> {
         let now = self.with.store.read().revisions().await?;
         let stale = |id: &NodeId, r: &Running| now.get(id) != Some(&r.revision);
         let gone: Vec<NodeId> = self.running.iter().filter(|(id, r)| stale(id, r)).map(|(id, _)| *id).collect();
@@ -71,9 +88,6 @@ impl Roster {
             {
                 self.start(node, revision).await?;
             }
-        }
-        for id in self.with.store.read().unsettled_nodes().await? {
-            self.with.pokes.poke_node(id);
         }
         Ok(())
     }

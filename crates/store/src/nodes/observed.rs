@@ -10,43 +10,14 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use fleet::{
-    health::reading::Reading,
+    health::{Health, State, reading::Reading},
     id::NodeId,
     inbound::Inbound,
-    node::{Health, Policy},
+    node::Policy,
 };
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, UpdateMany, sea_query::Expr};
 
-/// What one look at a node found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Look {
-    /// What we conclude.
-    pub health: Health,
-    /// The inbound keys live on; `None` leaves the one known before.
-    pub inbound: Option<Inbound>,
-    /// The panel's version; `None` leaves the one known before.
-    pub panel_version: Option<String>,
-    /// How long it took, ms.
-    pub response_ms: i64,
-}
-
 impl Write<'_> {
-    /// Writes down what a look at a node found. Where there is a [`Write::set_health`], that one decides on the health.
-    pub async fn set_look(&self, id: NodeId, look: &Look, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let reason = match &look.health {
-            Health::Doubtful { reason } | Health::Down { reason } => Some(cut(reason, TEXT_CHARACTERS)),
-            Health::Unknown | Health::Up => None,
-        };
-        update(id)
-            .col_expr(node::Column::HealthStatus, Expr::value(look.health.as_str()))
-            .col_expr(node::Column::HealthReason, Expr::value(reason))
-            .col_expr(node::Column::LastHealthCheck, Expr::value(now.naive_utc()))
-            .col_expr(node::Column::ResponseTimeMs, Expr::value(clamp32(look.response_ms)))
-            .exec(&self.tx)
-            .await?;
-        self.set_panel(id, look.inbound.as_ref(), look.panel_version.as_deref()).await
-    }
-
     /// Writes down what a panel showed of itself: the inbound that keys live on, its version. `None` leaves what was
     /// known before.
     pub async fn set_panel(
@@ -71,12 +42,7 @@ impl Write<'_> {
     }
 
     /// Writes down what we hold to be true of a node, whole for ourselves and as one of three words for others.
-    pub async fn set_health(
-        &self,
-        id: NodeId,
-        health: &fleet::health::Health,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+    pub async fn set_health(&self, id: NodeId, health: &Health, now: DateTime<Utc>) -> Result<(), StoreError> {
         let state = health.state();
         update(id)
             .col_expr(node::Column::Health, Expr::value(serde_json::to_string(health).ok()))
@@ -125,7 +91,7 @@ impl Write<'_> {
     pub(super) async fn forget_health(&self, id: NodeId) -> Result<(), StoreError> {
         update(id)
             .col_expr(node::Column::Health, Expr::value(Option::<String>::None))
-            .col_expr(node::Column::HealthStatus, Expr::value(Health::Unknown.as_str()))
+            .col_expr(node::Column::HealthStatus, Expr::value(State::Unknown.word()))
             .col_expr(node::Column::HealthReason, Expr::value(Option::<String>::None))
             .exec(&self.tx)
             .await?;
