@@ -58,8 +58,8 @@ pub enum IssueError {
     #[error("the account is blocked")]
     Blocked,
     /// No node takes the key.
-    #[error("no node can take the key")]
-    NoRoom(#[source] Arc<NoRoom>),
+    #[error("{0}")]
+    NoRoom(Arc<NoRoom>),
     /// The node's inbound makes no links any more.
     #[error("node {0} cannot carry keys: {1}")]
     Inbound(String, Unusable),
