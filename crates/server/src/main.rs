@@ -4,6 +4,10 @@ use muster::cli::{Cli, Surroundings, run};
 use rand::SeedableRng as _;
 use std::{process::ExitCode, sync::Arc};
 
+/// Hundreds of panels are a great many small answers: see `docs/performance.md`, "Watching".
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place where clock and chance come from; below they are arguments"

@@ -1,7 +1,6 @@
 //! The program in a process of its own, and panels in this one.
 
-use panel_sim::{Generation, Pace, Setup, Sim};
-use serde_json::json;
+use panel_sim::{Generation, Pace, Setup, Sim, reality};
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
@@ -86,17 +85,6 @@ pub(crate) async fn join(data: &Path, name: &str, sim: &Sim) {
 pub(crate) async fn panel(generation: Generation) -> Sim {
     let sim = Sim::start(generation, Setup::default()).await.expect("a port");
     let port = sim.open_port().await.expect("a port");
-    sim.add_inbound(&json!({
-        "remark": "main", "enable": true, "port": port, "protocol": "vless", "expiryTime": 0, "total": 0,
-        "settings": json!({"clients": [], "decryption": "none", "encryption": "none"}).to_string(),
-        "streamSettings": json!({
-            "network": "tcp", "security": "reality", "tcpSettings": {"header": {"type": "none"}},
-            "realitySettings": {
-                "serverNames": ["example.com"], "shortIds": ["0a1b"], "privateKey": "cHJpdmF0ZQ",
-                "settings": {"publicKey": "cHVibGlj", "fingerprint": "chrome", "spiderX": "/"},
-            },
-        }).to_string(),
-        "sniffing": "{}",
-    }));
+    sim.add_inbound(&reality(port));
     sim
 }

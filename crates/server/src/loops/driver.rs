@@ -22,7 +22,8 @@ pub enum Rest {
 /// Runs passes until `stop`. A pass under way is finished, not torn.
 pub async fn drive(mut work: impl Pass + Send, poke: Arc<Notify>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        match work.pass().await {
+        // On the heap, so that a loop at rest keeps no room for its pass: thousands rest at any time.
+        match Box::pin(work.pass()).await {
             Rest::Until(time) => tokio::select! {
                 () = poke.notified() => {}
                 () = sleep(time) => {}

@@ -81,6 +81,8 @@ impl Probe {
     }
 
     /// Watches until `stop`. A poke starts a full check at once.
+    ///
+    /// What a check takes is on the heap for as long as it takes: a thousand nodes rest most of the time.
     pub async fn run(mut self, poke: Arc<Notify>, stop: CancellationToken) {
         let mut running: JoinSet<Done> = JoinSet::new();
         let mut jitter: f64 = self.chance.random();
@@ -96,11 +98,11 @@ impl Probe {
                     if next.depth == Depth::Full {
                         jitter = self.chance.random();
                     }
-                    self.begin(next.depth, planned, &mut running).await;
+                    Box::pin(self.begin(next.depth, planned, &mut running)).await;
                 }
-                () = poke.notified(), if may_begin => self.begin(Depth::Full, now, &mut running).await,
+                () = poke.notified(), if may_begin => Box::pin(self.begin(Depth::Full, now, &mut running)).await,
                 Some(done) = running.join_next() => match done {
-                    Ok(done) => self.fold(done).await,
+                    Ok(done) => Box::pin(self.fold(done)).await,
                     Err(error) => tracing::error!(node = %self.node.node.name, %error, "a check broke down"),
                 },
             }
