@@ -3,7 +3,10 @@
 use super::{AFTER_REFUSAL, Said, Sync, SyncError, client};
 use fleet::inbound::Inbound;
 use panel::Removed;
-use std::{collections::BTreeSet, mem::replace};
+use std::{
+    collections::BTreeSet,
+    mem::{replace, take},
+};
 use store::clients::ClientRow;
 use tokio::{join, time::Instant};
 
@@ -84,6 +87,9 @@ impl Sync {
         said: &mut Said,
     ) -> Result<(), SyncError> {
         for part in rows.chunks(part_of(rows.len())) {
+            if said.ends_the_pass() {
+                return self.write_down(take(said)).await;
+            }
             let (answers, settled) = join!(self.say(inbound, part, fresh), self.settle(said));
             let written = replace(said, answers);
             settled?;
@@ -119,14 +125,9 @@ impl Sync {
         said
     }
 
-    /// A refusal of single clients is those clients' trouble; a panel that refuses everything, or fails
-    /// otherwise, ends the pass.
     fn note(&mut self, said: Said) -> Result<(), SyncError> {
-        let Some(error) = said.failure else { return Ok(()) };
-        let refused_all = said.confirmed.is_empty() && !said.refused.is_empty();
-        if error.is_refused() && !refused_all {
-            return Ok(());
-        }
+        let (ends, refused_all) = (said.ends_the_pass(), said.is_refusal());
+        let Some(error) = said.failure.filter(|_| ends) else { return Ok(()) };
         if let Some((_, why)) = said.refused.into_iter().next().filter(|_| refused_all) {
             self.refusal = Some((Instant::now(), why));
         }
@@ -137,6 +138,18 @@ impl Sync {
     pub(super) fn recent_refusal(&self) -> Option<&str> {
         let (at, why) = self.refusal.as_ref()?;
         (at.elapsed() < AFTER_REFUSAL).then_some(why.as_str())
+    }
+}
+
+impl Said {
+    fn is_refusal(&self) -> bool {
+        self.confirmed.is_empty() && !self.refused.is_empty()
+    }
+
+    /// A refusal of single clients is those clients' trouble; a panel that refuses everything, or fails otherwise,
+    /// ends the pass.
+    fn ends_the_pass(&self) -> bool {
+        self.failure.as_ref().is_some_and(|error| !error.is_refused() || self.is_refusal())
     }
 }
 
