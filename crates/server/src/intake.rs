@@ -6,7 +6,7 @@ use crate::{
     loops::Pokes,
     ops::{
         keys::{Ask, IssueError, Issued, Trial, issue, withdraw},
-        users::{Standing, find_standings},
+        users::{Standing, find_standing, find_standings},
     },
     panels::Clock,
     waiters::{News, Waiters},
@@ -24,13 +24,13 @@ const GATHERED: usize = 500;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// An account as it was looked at, if it is there; or why it could not be.
-type Look = Result<Option<Standing>, Arc<StoreError>>;
+type Looked = Result<Option<Standing>, Arc<StoreError>>;
 
 /// The way in. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
     asks: Gathered<Ask, Result<Issued, IssueError>>,
-    looks: Gathered<i64, Look>,
+    looks: Gathered<i64, Looked>,
     store: Store,
     waiters: Waiters,
     pokes: Pokes,
@@ -84,9 +84,12 @@ impl Intake {
     }
 
     /// An account with the keys it may be shown, as it is now; `None` if nobody has the Telegram id.
-    pub async fn find_standing(&self, telegram_id: i64) -> Look {
-        // Without the task there is no program any more that could show anything.
-        self.looks.ask(telegram_id).await.unwrap_or(Ok(None))
+    pub async fn find_standing(&self, telegram_id: i64) -> Looked {
+        match self.looks.ask(telegram_id).await {
+            Some(looked) => looked,
+            // Somebody else's account may be what broke the batch down.
+            None => Ok(find_standing(&self.store, telegram_id).await?),
+        }
     }
 
     /// A key that may be shown: found, or made and confirmed by a panel. Waits at most the configured time; a key
@@ -141,7 +144,7 @@ impl Intake {
     }
 }
 
-async fn look(store: &Store, ids: &[i64]) -> Vec<Look> {
+async fn look(store: &Store, ids: &[i64]) -> Vec<Looked> {
     match find_standings(store, ids).await {
         Ok(standings) => ids.iter().map(|id| Ok(standings.get(id).cloned())).collect(),
         Err(error) => {
