@@ -52,17 +52,17 @@ impl Panel {
     /// New clients cost one call per batch (500 to begin with) and one reading for all; a changed client costs one
     /// call. Writers of one panel take turns, so this may wait for another one.
     pub async fn ensure_clients(&self, inbound: &Inbound, clients: &[Client]) -> Vec<Outcome> {
-        self.hold(inbound, clients, true).await
+        self.write_clients(inbound, clients, true).await
     }
 
     /// The same for clients that this panel was never asked to hold, by anybody: it saves the reading before the first
     /// write. Of one that is there all the same, say after the restoration of a backup, 3.x keeps the old values, and
     /// nobody notices before the next [`Panel::observe`].
     pub async fn add_clients(&self, inbound: &Inbound, clients: &[Client]) -> Vec<Outcome> {
-        self.hold(inbound, clients, false).await
+        self.write_clients(inbound, clients, false).await
     }
 
-    async fn hold(&self, inbound: &Inbound, clients: &[Client], read_first: bool) -> Vec<Outcome> {
+    async fn write_clients(&self, inbound: &Inbound, clients: &[Client], read_first: bool) -> Vec<Outcome> {
         let mut names = BTreeSet::new();
         let mut tasks: Tasks<'_> = clients.iter().map(Task::new).collect();
         for task in &mut tasks {

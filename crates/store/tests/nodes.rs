@@ -272,7 +272,7 @@ async fn revisions_change_exactly_when_an_operator_changes_something() {
 }
 
 #[tokio::test]
-async fn no_change_of_the_list_of_nodes_leaves_its_mark() {
+async fn whatever_changes_the_list_of_nodes_changes_its_mark() {
     for scene in Scene::all().await {
         let mut marks = vec![scene.store.read().nodes_mark().await.unwrap()];
         let node = scene.node("ams-1", 5).await;

@@ -1,23 +1,7 @@
 //! Clients that the panel was never asked for, added without a look first.
 
-use crate::{
-    faults::SETTLED_AT_ONCE,
-    stage::{Stage, everywhere},
-};
-use fleet::client::Client;
-use panel::{Ensured, PanelError};
-
-impl Stage {
-    async fn try_add(&self, clients: &[Client]) -> Vec<Result<Ensured, PanelError>> {
-        let outcomes = self.panel.add_clients(&self.inbound, clients).await;
-        assert_eq!(outcomes.len(), clients.len());
-        outcomes
-    }
-
-    async fn add(&self, clients: &[Client]) -> Vec<Ensured> {
-        self.try_add(clients).await.into_iter().collect::<Result<_, _>>().unwrap()
-    }
-}
+use crate::{faults::SETTLED_AT_ONCE, stage::everywhere};
+use panel::Ensured;
 
 #[tokio::test]
 async fn new_clients_cost_one_call_and_on_2x_one_reading_after_it() {

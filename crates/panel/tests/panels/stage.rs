@@ -124,6 +124,18 @@ impl Stage {
         outcomes
     }
 
+    /// One try of what the panel was never asked for, whatever comes of it.
+    pub(crate) async fn try_add(&self, clients: &[Client]) -> Vec<Result<Ensured, PanelError>> {
+        let outcomes = self.panel.add_clients(&self.inbound, clients).await;
+        assert_eq!(outcomes.len(), clients.len());
+        outcomes
+    }
+
+    /// One try of what the panel was never asked for, that must succeed.
+    pub(crate) async fn add(&self, clients: &[Client]) -> Vec<Ensured> {
+        self.try_add(clients).await.into_iter().collect::<Result<_, _>>().unwrap()
+    }
+
     /// One try that must succeed.
     pub(crate) async fn ensure(&self, clients: &[Client]) -> Vec<Ensured> {
         self.try_ensure(clients).await.into_iter().collect::<Result<_, _>>().unwrap()

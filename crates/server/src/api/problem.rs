@@ -11,8 +11,7 @@ use axum::{
 };
 use fleet::place::{NoRoom, NoRoomKind};
 use serde::Serialize;
-use std::error::Error;
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 use store::StoreError;
 use utoipa::ToSchema;
 

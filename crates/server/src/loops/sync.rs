@@ -1,7 +1,7 @@
 //! The sync loop of one node: the only writer to its panel. Makes the panel's clients equal to the ledger.
 //!
-//! *Quick*: say what is not settled yet, in batches, without listing. *Full*: look at the panel, list, compare,
-//! repair; at the start, every few minutes, and after any doubt. Which steps are needed is `fleet`'s decision.
+//! *Quick*: say what is not settled yet, in parts, without comparing everything. *Full*: look at the panel, list,
+//! compare, repair; at the start, every few minutes, and after any doubt. Which steps are needed is `fleet`'s decision.
 
 mod full;
 mod quick;

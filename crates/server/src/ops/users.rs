@@ -119,9 +119,12 @@ pub async fn find_standings(store: &Store, telegram_ids: &[i64]) -> Result<BTree
     let nodes = read.node_labels(&keys.values().flatten().filter_map(|key| key.node).collect()).await?;
     let mut payments = read.payments(&ids, PAYMENTS).await?;
     let standing = |user: User| {
-        let label = |key: KeyRecord| (key.node.and_then(|id| nodes.get(&id)).cloned(), key);
-        let keys = keys.remove(&user.id).unwrap_or_default().into_iter().map(label).map(|(node, key)| (key, node));
-        let (keys, payments) = (keys.collect(), payments.remove(&user.id).unwrap_or_default());
+        let labelled = |key: KeyRecord| {
+            let node = key.node.and_then(|id| nodes.get(&id)).cloned();
+            (key, node)
+        };
+        let keys = keys.remove(&user.id).unwrap_or_default().into_iter().map(labelled).collect();
+        let payments = payments.remove(&user.id).unwrap_or_default();
         (user.telegram_id, Standing { user, keys, payments })
     };
     Ok(users.into_iter().map(standing).collect())

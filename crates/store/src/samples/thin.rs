@@ -32,8 +32,9 @@ pub struct Thinned {
 
 impl Write<'_> {
     /// Draws raw samples of more than a day ago together to one for ten minutes, those of more than a week ago to one
-    /// for an hour, those of more than 90 days ago to one for six hours, and drops what is older than a year. What is drawn together keeps the worst health, average response
-    /// and processor, and the most of memory and users. A call does a bounded part of that, the oldest first.
+    /// for an hour, those of more than 90 days ago to one for six hours, and drops what is older than a year. What is
+    /// drawn together keeps the worst health, average response and processor, and the most of memory and users. A
+    /// call does a bounded part of that, the oldest first.
     pub async fn thin_samples(&self, now: DateTime<Utc>) -> Result<Thinned, StoreError> {
         let now = now.timestamp();
         let nodes = self.count("SELECT count(*) AS answer FROM vpn_nodes", vec![]).await?.unwrap_or(0).max(1);
