@@ -47,6 +47,10 @@ async fn a_dark_panel_leads_to_another_node_and_a_dark_fleet_to_a_plain_no() {
         assert_eq!(again["success"], true, "a key that is there is shown whatever its panel does: {again}");
         world.sim("a").heal();
         world.sim("b").heal();
+        // Whoever asks before a node is known to be up again is told that there is none.
+        world
+            .until("a is up again", async |w: &World| w.store.read().nodes().await.unwrap()[0].node.health.is_up())
+            .await;
         world.rest().await;
         world.key(3).await;
         world.rest().await;

@@ -365,7 +365,8 @@ impl World {
         })
         .await;
         self.settle().await;
-        assert_eq!(self.everything(), held, "another pass changed something on {}", self.db.engine);
+        let books = self.books().await;
+        assert_eq!(self.everything(), held, "another pass changed something on {}\n{books}", self.db.engine);
         assert_eq!(self.sims.values().map(Sim::writes).collect::<Vec<_>>(), writes, "another pass wrote something");
     }
 
