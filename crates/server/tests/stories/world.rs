@@ -371,12 +371,14 @@ impl World {
             .await;
             self.settle().await;
             let (found, written) = (self.everything(), self.writes());
-            if self.last_settled().await == settled {
+            let settled_since = self.last_settled().await;
+            if settled_since == settled {
                 let books = self.books().await;
                 assert_eq!(found, held, "another pass changed something on {}\n{books}", self.db.engine);
                 assert_eq!(written, writes, "another pass wrote something\n{books}");
                 return;
             }
+            println!("looked at again, for a move was settled: {settled_since:?}");
         }
         panic!("moves are settled again and again on {}\n{}", self.db.engine, self.books().await);
     }
