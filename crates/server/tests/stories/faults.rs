@@ -35,7 +35,7 @@ async fn a_dark_panel_leads_to_another_node_and_a_dark_fleet_to_a_plain_no() {
             assert!(link.starts_with("vless://"), "{link}");
             assert_eq!(world.clients("b").len(), usize::try_from(user).unwrap(), "{fault:?}: the other node serves");
             world.sim("a").heal();
-            world.until_state("a", "up").await;
+            world.until_takes_keys("a").await;
         }
         world.sim("a").inject(Fault::Dead);
         world.sim("b").inject(Fault::Dead);
@@ -46,7 +46,7 @@ async fn a_dark_panel_leads_to_another_node_and_a_dark_fleet_to_a_plain_no() {
         world.sim("a").heal();
         world.sim("b").heal();
         // Whoever asks before a node is known to be up again is told that there is none.
-        world.until_state("a", "up").await;
+        world.until_takes_keys("a").await;
         world.rest().await;
         world.key(3).await;
         world.rest().await;
@@ -98,7 +98,7 @@ async fn a_revoked_token_takes_the_node_out_of_service_until_it_has_a_new_one() 
             let token = world.sim("a").create_token("new").unwrap();
             let (status, answer) = world.api(Method::PATCH, "nodes/1", Some(json!({"token": token}))).await;
             assert_eq!(status, 200, "{answer}");
-            world.until_state("a", "up").await;
+            world.until_takes_keys("a").await;
         }
         world.key(2).await;
         world.rest().await;

@@ -294,6 +294,15 @@ impl World {
         self.until(&format!("{node} is {state}"), async |world: &Self| world.state(node).await == state).await;
     }
 
+    /// Waits until a node may be given new keys: it is up, and its panel makes no trouble with writes, which its state
+    /// alone does not say.
+    pub(crate) async fn until_takes_keys(&self, node: &str) {
+        self.until(&format!("{node} takes keys"), async |world: &Self| {
+            world.store.read().find_node_named(node).await.unwrap().unwrap().node.health.is_up()
+        })
+        .await;
+    }
+
     /// Where the user's key lives, by the books: asking the bot would hand him his link.
     pub(crate) async fn home(&self, telegram_id: i64) -> String {
         let read = self.store.read();
