@@ -9,12 +9,26 @@ use crate::{
 };
 use panel::Deadlines;
 use rand::{SeedableRng as _, rngs::StdRng};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+};
 use store::Store;
 
-/// Everything that a request or a command may need. Cheap to clone.
+/// Everything that a request or a command may need. Cheap to clone: every layer that a request passes does.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What an [`App`] is made of, once.
+pub struct Parts {
     /// Settings.
     pub config: Arc<Config>,
     /// The database.
@@ -42,7 +56,8 @@ impl App {
             StdRng::from_rng(&mut chance),
             clock.clone(),
         );
-        Self { config: Arc::new(config), store, intake, pokes, clock, waiters, chance: Arc::new(Mutex::new(chance)) }
+        let (config, chance) = (Arc::new(config), Arc::new(Mutex::new(chance)));
+        Self(Arc::new(Parts { config, store, intake, pokes, clock, waiters, chance }))
     }
 
     /// The loops of this process.
