@@ -17,9 +17,11 @@ use std::{sync::Arc, time::Duration};
 use store::{Store, StoreError, keys::KeyState};
 use tokio::time::{Instant, sleep_until};
 
-/// The most requests in one transaction: long enough to keep a panel busy with batches, short enough that the
-/// first of them does not wait noticeably for the last.
-const GATHERED: usize = 500;
+/// The most accounts looked at in one reading.
+const LOOKED_AT: usize = 500;
+/// The most keys issued in one transaction. A panel rests until the first of a crowd are issued, and works on them
+/// while the next are: measured with 500 callers, 128 beat 64, 250 and 500 on both generations.
+const ISSUED: usize = 128;
 /// How often whoever waits looks into the database, in case the loops run in another process.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -60,7 +62,7 @@ impl Intake {
     ) -> Self {
         let asks = {
             let (store, pokes, clock) = (store.clone(), pokes.clone(), clock.clone());
-            Gathered::start(GATHERED, move |asks: Vec<Ask>| {
+            Gathered::start(ISSUED, move |asks: Vec<Ask>| {
                 let (store, pokes, now) = (store.clone(), pokes.clone(), clock());
                 let mut chance = StdRng::from_rng(&mut chance);
                 async move {
@@ -75,7 +77,7 @@ impl Intake {
         };
         let looks = {
             let store = store.clone();
-            Gathered::start(GATHERED, move |ids: Vec<i64>| {
+            Gathered::start(LOOKED_AT, move |ids: Vec<i64>| {
                 let store = store.clone();
                 async move { look(&store, &ids).await }
             })
