@@ -124,3 +124,24 @@ async fn a_write_that_loses_others_is_noticed_and_repeated() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_revoked_while_its_panel_takes_it_stays_revoked() {
+    everywhere(async |world: &mut World, generation| {
+        world.node("a", generation, 100).await;
+        world.key(1).await;
+        let writes = world.sim("a").writes();
+        world.sim("a").inject(Fault::Slow(Duration::from_millis(400)));
+        let revoked = async {
+            world.until("its panel is told", async |w: &World| w.sim("a").writes() > writes).await;
+            world.api(Method::DELETE, "users/2/key", None).await
+        };
+        let (_, (status, answer)) = tokio::join!(world.full_cycle(2), revoked);
+        assert_eq!(status, 200, "{answer}");
+        world.settle().await;
+        assert_eq!(world.clients("a").len(), 1, "the panel took it, and gave it up again");
+        world.sim("a").heal();
+        world.rest().await;
+    })
+    .await;
+}
