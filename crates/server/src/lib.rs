@@ -8,6 +8,7 @@
 //! | the programs' API, `/api/v1` | [`api`] |
 //! | the Telegram bot's API | [`bot`] |
 //! | the command line | [`cli`] |
+//! | whether two nodes are one panel under two names | [`twins`] |
 //! | settings | [`config`] |
 //! | the data folder, the sealing key, opening the database | [`data`] |
 //! | how the parts are put together | [`app`], [`serve`] |
@@ -29,4 +30,5 @@ pub mod loops;
 pub mod ops;
 pub mod panels;
 pub mod serve;
+pub mod twins;
 pub mod waiters;

@@ -1,6 +1,9 @@
 //! From a node's row to a client of its panel, and looking at a panel for the person who adds or tests a node.
 
-use crate::ops::nodes::{self, Found, NodeError};
+use crate::{
+    ops::nodes::{self, Found, NodeError},
+    twins::find_twin,
+};
 use chrono::{DateTime, Utc};
 use fleet::{
     id::NodeId,
@@ -94,7 +97,8 @@ pub struct Registered {
     pub seen: Examination,
 }
 
-/// Looks at a panel layer by layer and adds it as a node, ready to take keys. One that cannot serve keys is added
+/// Looks at a panel layer by layer and adds it as a node, ready to take keys. Fails when another node is the same inbound
+/// of the same panel. One that cannot serve keys is added
 /// only by `force`, and then takes none until a later look succeeds. Takes as long as the panel, at most the sum of
 /// a few deadlines.
 pub async fn register(
@@ -119,6 +123,12 @@ pub async fn register(
         Err(_) if force => None,
         Err(why) => return Err(LookError::Unusable { name: name.clone(), why, seen: Box::new(seen) }),
     };
+    if let Some(inbound) = &inbound {
+        let nodes = store.read().nodes().await.map_err(NodeError::from)?;
+        if let Some(twin) = find_twin(nodes.iter(), &settings.url, inbound).await {
+            return Err(NodeError::Twin(twin.node.name.clone()).into());
+        }
+    }
     let found = inbound.map(|inbound| Found { inbound, panel_version: version(&seen) });
     let node = nodes::add(store, settings, secrets, found.as_ref(), clock()).await?;
     Ok(Registered { node, seen })

@@ -104,6 +104,7 @@ impl From<NodeError> for Problem {
         match error {
             NodeError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "node_not_found", "unknown node", detail),
             NodeError::Exists(_) => Self::new(StatusCode::CONFLICT, "name_taken", "the name is taken", detail),
+            NodeError::Twin(_) => Self::new(StatusCode::CONFLICT, "panel_taken", "the panel is a node already", detail),
             NodeError::InUse { .. } => Self::new(StatusCode::CONFLICT, "node_in_use", "the node serves keys", detail),
             NodeError::Invalid(errors) => {
                 let errors = errors.into_iter().map(|e| FieldError { field: e.field, message: e.message }).collect();

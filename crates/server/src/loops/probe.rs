@@ -100,7 +100,11 @@ impl Probe {
                     }
                     Box::pin(self.begin(next.depth, planned, &mut running)).await;
                 }
-                () = poke.notified(), if may_begin => Box::pin(self.begin(Depth::Full, now, &mut running)).await,
+                () = poke.notified(), if may_begin => {
+                    // Due since the poke, not since we began to wait for one.
+                    let poked = self.moment();
+                    Box::pin(self.begin(Depth::Full, poked, &mut running)).await;
+                }
                 Some(done) = running.join_next() => match done {
                     Ok(done) => Box::pin(self.fold(done)).await,
                     Err(error) => tracing::error!(node = %self.node.node.name, %error, "a check broke down"),

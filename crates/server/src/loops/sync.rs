@@ -55,6 +55,8 @@ pub struct Sync {
     full_due: Instant,
     /// When the panel last refused a write, and with which words.
     refusal: Option<(Instant, String)>,
+    /// Why the last full pass left clients alone that should not be there.
+    next_door: Option<String>,
     /// The newest line of the ledger that the panel may have been asked for. `None` until a full pass has looked.
     asked: Option<i32>,
 }
@@ -81,6 +83,9 @@ pub(crate) enum SyncError {
     /// It has no inbound for keys.
     #[error(transparent)]
     Inbound(#[from] fleet::inbound::NoInbound),
+    /// Another node is the same inbound of the same panel.
+    #[error("it is the same inbound of the same panel as node {0}: delete one of the two")]
+    Twin(String),
     /// Its xray does not run, so nobody is served.
     #[error("xray does not run there: {0}")]
     Xray(String),
@@ -106,7 +111,19 @@ impl Sync {
         timing: Timing,
         clock: Clock,
     ) -> Self {
-        Self { node, panel, store, waiters, pokes, timing, clock, full_due: Instant::now(), refusal: None, asked: None }
+        Self {
+            node,
+            panel,
+            store,
+            waiters,
+            pokes,
+            timing,
+            clock,
+            full_due: Instant::now(),
+            refusal: None,
+            next_door: None,
+            asked: None,
+        }
     }
 
     async fn due(&mut self) -> Result<(), SyncError> {
@@ -124,7 +141,7 @@ impl Sync {
         let trouble = match error {
             SyncError::Store(_) | SyncError::Deleted | SyncError::NotYet => return Ok(()),
             SyncError::Panel(error) => error.to_string(),
-            SyncError::Inbound(_) | SyncError::Xray(_) => error.to_string(),
+            SyncError::Inbound(_) | SyncError::Twin(_) | SyncError::Xray(_) => error.to_string(),
         };
         self.set_trouble(Some(&trouble)).await?;
         self.pokes.poke_probe(self.node);

@@ -97,6 +97,9 @@ pub enum NodeError {
     /// The name is taken.
     #[error("a node named {0:?} exists already")]
     Exists(String),
+    /// The same inbound of the same panel is a node already.
+    #[error("node {0} is this panel already, with this inbound: keys of both would be one another's strays")]
+    Twin(String),
     /// Its panel holds clients of ours.
     #[error("node {name} still serves {clients} key(s): nobody would serve them if it were {what}")]
     InUse {

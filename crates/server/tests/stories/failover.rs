@@ -1,10 +1,11 @@
 //! Nodes that die, are cut off, come back, or seem to.
 
-use crate::world::{World, on_every_database, watchful};
+use crate::world::{World, on_every_database, quick, watchful};
 use panel_sim::{Fault, Generation};
 use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
+use tokio::time::sleep;
 
 async fn fleet(world: &mut World, users: i64) {
     world.node("a", Generation::Two, 200).await;
@@ -257,6 +258,29 @@ async fn keys_that_fit_nowhere_stay_and_are_listed_with_the_reason() {
             .await;
         assert_eq!(world.residents("a").await, 5);
         world.rest().await;
+    })
+    .await;
+}
+
+/// Nothing else would look at the node for minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panel_that_fails_a_write_is_looked_at_and_what_was_seen_is_believed() {
+    let mut config = quick();
+    config.health.timing.interval = Duration::from_mins(10);
+    config.health.timing.liveness = Duration::from_mins(5);
+    config.sync.retry_interval = Duration::from_secs(2);
+    on_every_database(config, async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        world.node("b", Generation::Three, 200).await;
+        world.key(1).await;
+        let first = world.home(1).await;
+        let second = if first == "a" { "b" } else { "a" };
+        // Longer than a check of our own may be late.
+        sleep(Duration::from_millis(1200)).await;
+        world.sim(second).inject(Fault::Dead);
+        world.key(2).await;
+        world.until_state(second, "suspect").await;
+        world.sim(second).heal();
     })
     .await;
 }

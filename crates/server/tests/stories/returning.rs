@@ -1,7 +1,7 @@
 //! Nodes that come back as something else, and panels that lie.
 
-use crate::world::{World, on_every_database, watchful};
-use panel_sim::{Fault, Generation};
+use crate::world::{World, on_every_database, reality, watchful};
+use panel_sim::{Fault, Generation, Setup, Sim};
 use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
@@ -107,6 +107,44 @@ async fn a_node_that_dies_while_another_is_drained_onto_it_hands_on_what_it_got(
         world.until("everybody is served by c", async |w: &World| w.residents("c").await == 20).await;
         world.sim("b").heal();
         world.until_state("b", "up").await;
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_a_server_loses_nobody_and_gets_nobody_until_somebody_sees_to_it() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        for user in 1..=3 {
+            world.key(user).await;
+        }
+        let copy = Sim::start(Generation::Three, Setup::default()).await.unwrap();
+        let original = world.store.read().find_node_named("a").await.unwrap().unwrap();
+        copy.add_inbound(&reality(original.inbound.unwrap().port));
+        let copied = world.clients("a");
+        for client in &copied {
+            copy.add_client(
+                1,
+                json!({"id": client.credential, "email": client.email, "subId": client.sub_id, "enable": true}),
+            );
+        }
+        world.join("b", copy, json!({"max_users": 200, "weight": 10})).await;
+        world
+            .until("what is wrong is said", async |w: &World| {
+                let node = w.store.read().find_node_named("b").await.unwrap().unwrap();
+                node.trouble.is_some_and(|why| why.contains("3 clients of that node"))
+            })
+            .await;
+        for user in 4..=6 {
+            world.key(user).await;
+        }
+        assert_eq!((world.residents("a").await, world.clients("a").len(), world.clients("b").len()), (6, 6, 3));
+        for client in &copied {
+            world.sim("b").remove_client(1, &client.email);
+        }
+        world.restart().await;
+        world.until_takes_keys("b").await;
         world.rest().await;
     })
     .await;

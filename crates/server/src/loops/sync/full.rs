@@ -1,11 +1,16 @@
 //! The full pass: look at the panel, list what it holds, compare with the ledger, repair, report.
 
 use super::{Said, Sync, SyncError, client};
-use crate::links;
+use crate::{
+    links,
+    ops::keys::counted,
+    twins::{find_twin, keys_next_door},
+};
 use fleet::{
     client::{ObservedClient, credential},
+    id::{KeyId, NodeId},
     inbound::{Inbound, choose_inbound},
-    key::ClientName,
+    key::{ClientName, Identity},
     sync::{Desired, Drift, Observed, Step, diff, is_ours},
 };
 use panel::XrayState;
@@ -30,7 +35,15 @@ impl Sync {
         let settled_on =
             node.node.inbound.filter(|id| inbounds.iter().any(|i| i.id == *id && i.may_carry_keys().is_ok()));
         let inbound = choose_inbound(&inbounds, node.chosen_inbound.or(settled_on))?.clone();
+        if self.asked.is_none() || node.inbound.as_ref() != Some(&inbound) {
+            let nodes = self.store.read().nodes().await?;
+            let older = nodes.iter().filter(|other| other.node.id < self.node);
+            if let Some(twin) = find_twin(older, &node.url, &inbound).await {
+                return Err(SyncError::Twin(twin.node.name.clone()));
+            }
+        }
         self.move_inbound(&node, &inbound, &inbounds).await?;
+        self.next_door = None;
         self.repair(&node, &inbound).await?;
         let version = status.version.panel.unwrap_or_else(|| status.version.generation.to_string());
         if node.inbound.as_ref() != Some(&inbound) || node.panel_version.as_deref() != Some(&version) {
@@ -38,7 +51,8 @@ impl Sync {
             tx.set_panel(self.node, Some(&inbound), Some(&version)).await?;
             tx.commit().await?;
         }
-        let trouble = self.recent_refusal().map(|why| format!("it refused new clients a moment ago: {why}"));
+        let refusal = self.recent_refusal().map(|why| format!("it refused new clients a moment ago: {why}"));
+        let trouble = self.next_door.clone().or(refusal);
         Ok(self.set_trouble(trouble.as_deref()).await?)
     }
 
@@ -118,7 +132,7 @@ impl Sync {
     /// Clients of ours that were gone and are back, as after the restoration of an old backup: they go into the
     /// ledger again, so that they are removed and nobody gets in by a key that was revoked. True if there were any.
     async fn recognise(
-        &self,
+        &mut self,
         inbound: &Inbound,
         rows: &BTreeMap<ClientName, ClientRow>,
         seen: &[ObservedClient],
@@ -128,6 +142,9 @@ impl Sync {
         let names: Vec<ClientName> = unknown.keys().copied().cloned().collect();
         let mut ours = self.store.read().keys_named(&names).await?;
         ours.retain(|(_, identity)| is_ours(unknown[&identity.name], identity, &inbound.protocol));
+        if !ours.is_empty() {
+            self.next_door = self.leave_next_door(inbound, &mut ours).await?;
+        }
         if ours.is_empty() {
             return Ok(false);
         }
@@ -135,6 +152,28 @@ impl Sync {
         tx.remember(self.node, inbound.id, &ours).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// Takes out the keys that live on another node with the very same inbound, and says where: the newer of the two is
+    /// to be seen to by somebody.
+    async fn leave_next_door(
+        &self,
+        inbound: &Inbound,
+        ours: &mut Vec<(KeyId, Identity)>,
+    ) -> Result<Option<String>, SyncError> {
+        let nodes = self.store.read().nodes().await?;
+        let next_door = keys_next_door(&self.store, &nodes, self.node, inbound).await?;
+        let theirs: Vec<NodeId> = ours.iter().filter_map(|(key, _)| next_door.get(key).copied()).collect();
+        ours.retain(|(key, _)| !next_door.contains_key(key));
+        let older = nodes.iter().find(|n| n.node.id < self.node && theirs.contains(&n.node.id));
+        Ok(older.map(|older| {
+            format!(
+                "its inbound is the very same as that of node {}, and {} of that node's are on it: delete one of the two \
+                 nodes or, if this server is a copy of that one, those clients",
+                older.node.name,
+                counted(theirs.len(), "client")
+            )
+        }))
     }
 
     /// What somebody else changed on the panel is written down as events: for lines that had been confirmed.

@@ -172,3 +172,25 @@ async fn a_node_that_serves_keys_stays_where_its_keys_are() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_panel_is_not_taken_in_twice_under_two_names() {
+    on_every_database(async |world: &mut World| {
+        for generation in [Generation::Two, Generation::Three] {
+            let sim = panel(generation).await;
+            let name = format!("{generation:?}");
+            let (status, answer) = world.api(Method::POST, "nodes", Some(body(&name, &sim))).await;
+            assert_eq!(status, 201, "{answer}");
+            let mut again = body("again", &sim);
+            again["url"] = json!(sim.url().replace("127.0.0.1", "localhost"));
+            let told = refused(world, Method::POST, "nodes", Some(again.clone()), 409, "panel_taken").await;
+            assert!(told["detail"].as_str().unwrap().contains(&name), "{told}");
+            // Another inbound of the same panel is another node.
+            again["inbound"] = json!(sim.add_inbound(&reality(sim.open_port().await.unwrap())));
+            again["name"] = json!(format!("{name} 2"));
+            let (status, answer) = world.api(Method::POST, "nodes", Some(again)).await;
+            assert_eq!(status, 201, "{answer}");
+        }
+    })
+    .await;
+}
