@@ -3,7 +3,7 @@
 //! A full check goes the whole way to the panel and to the public ports, side by side; a light one only connects.
 //! What the results mean is `fleet`'s business ([`fleet::health`]).
 
-use crate::{Panel, PanelError, Status, XrayState};
+use crate::{Panel, PanelError, Status, XrayState, tls};
 use fleet::{
     health::reading::{Depth, LayerResult, PanelLayers, Port, Reading, Xray},
     id::InboundId,
@@ -244,6 +244,9 @@ async fn hello(
 }
 
 fn words_of(error: &io::Error) -> String {
+    if let Some(words) = tls::words_in(error) {
+        return words;
+    }
     let known = [
         (io::ErrorKind::ConnectionRefused, "refused"),
         (io::ErrorKind::ConnectionReset, "cut off"),

@@ -199,7 +199,7 @@ impl Panel {
         let name = ServerName::try_from(host).map_err(|e| e.to_string())?;
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let session = match timeout(wait, connecting).await {
-            Ok(session) => session.map_err(|e| e.to_string())?,
+            Ok(session) => session.map_err(|e| tls::words_in(&e).unwrap_or_else(|| e.to_string()))?,
             Err(_) => return Err(too_late(wait)),
         };
         let protocol = session.get_ref().1.protocol_version();

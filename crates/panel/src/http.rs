@@ -250,7 +250,8 @@ fn layer(error: &reqwest::Error) -> Layer {
 
 /// The last error of the chain: the only one that says what happened, and one that holds no address.
 fn innermost(error: &(dyn Error + 'static)) -> Cause {
-    let last = chain(error).last().map_or_else(String::new, ToString::to_string);
+    let tls = chain(error).find_map(|e| e.downcast_ref::<rustls::Error>()).map(tls::words_of);
+    let last = tls.unwrap_or_else(|| chain(error).last().map_or_else(String::new, ToString::to_string));
     Cause(if last.is_empty() { "the connection was closed".to_owned() } else { last })
 }
 

@@ -14,7 +14,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use sha2::{Digest, Sha256};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::{
+    io,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
 /// Where the SHA-256 of the first certificate shown is put.
 pub(crate) type Shown = Arc<OnceLock<[u8; 32]>>;
@@ -109,5 +112,31 @@ impl ServerCertVerifier for Check {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// What ended a handshake, likewise, if TLS did.
+pub(crate) fn words_in(error: &io::Error) -> Option<String> {
+    Some(words_of(error.get_ref()?.downcast_ref()?))
+}
+
+/// What went wrong, in words that say what to do about it.
+pub(crate) fn words_of(error: &rustls::Error) -> String {
+    use rustls::{Error, InvalidMessage};
+    const VOUCH: &str =
+        "nobody whom this machine trusts vouches for its certificate, perhaps it is self-signed: pin it";
+    if matches!(error, Error::InvalidMessage(InvalidMessage::InvalidContentType)) {
+        return "what answers there does not speak TLS: perhaps its address begins with http://".to_owned();
+    }
+    if matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
+        return VOUCH.to_owned();
+    }
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = error else { return error.to_string() };
+    if inner.is::<NotPinned>() {
+        inner.to_string()
+    } else if inner.to_string() == "CaUsedAsEndEntity" {
+        VOUCH.to_owned()
+    } else {
+        format!("its certificate cannot be verified: {inner}")
     }
 }

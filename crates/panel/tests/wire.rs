@@ -148,7 +148,7 @@ async fn any_other_certificate_is_refused_before_anything_is_sent() {
     assert_eq!(server.seen().len(), 0);
     let seen = panel(&server.url, Tls::Verify, Deadlines::default()).examine().await;
     let Step::Bad { why, .. } = &seen.tls else { panic!("{seen:?}") };
-    assert!(why.contains("certificate"), "{why}");
+    assert!(why.contains("vouches for its certificate") && why.contains("pin it"), "{why}");
     assert_eq!(seen.certificate_sha256, Some(hex::encode(sha256)), "what an operator needs in order to pin it");
     assert_eq!(seen.panel, Step::NotReached);
 }

@@ -185,9 +185,8 @@ pub fn tls(mode: &str) -> Option<Tls> {
         "verify" => Some(Tls::Verify),
         "skip" => Some(Tls::Skip),
         other => {
-            let digits: String = other.strip_prefix("pin:")?.chars().filter(|c| *c != ':').collect();
             let mut pin = [0; 32];
-            hex::decode_to_slice(digits, &mut pin).ok()?;
+            hex::decode_to_slice(other.strip_prefix("pin:")?, &mut pin).ok()?;
             Some(Tls::Pin(pin))
         }
     }
