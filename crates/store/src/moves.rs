@@ -146,6 +146,16 @@ impl<C: ConnectionTrait> View<'_, C> {
 
     /// How many keys in force are on their way to each node.
     pub async fn arriving(&self) -> Result<BTreeMap<NodeId, u64>, StoreError> {
+        self.moving(State::Arriving).await
+    }
+
+    /// How many clients of keys that live elsewhere by now a node still holds for their users; nodes without any are left
+    /// out.
+    pub async fn count_leaving(&self) -> Result<BTreeMap<NodeId, u64>, StoreError> {
+        self.moving(State::Leaving).await
+    }
+
+    async fn moving(&self, state: State) -> Result<BTreeMap<NodeId, u64>, StoreError> {
         let query = Query::select()
             .column((assignment::Entity, assignment::Column::NodeId))
             .expr_as(home(assignment::Column::Id).count(), "keys")
@@ -156,7 +166,7 @@ impl<C: ConnectionTrait> View<'_, C> {
                 home(assignment::Column::KeyId).equals((key::Entity, key::Column::Id)),
             )
             .and_where(State::is_moving())
-            .and_where(home(assignment::Column::State).eq(State::Arriving))
+            .and_where(home(assignment::Column::State).eq(state))
             .and_where(is_in_force())
             .group_by_col((assignment::Entity, assignment::Column::NodeId))
             .take();

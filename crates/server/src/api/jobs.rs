@@ -214,7 +214,7 @@ async fn set_policy(app: &App, id: i64, policy: Policy) -> Result<Json<NodeShape
     let change = NodeChange { policy: Some(policy), ..NodeChange::default() };
     let node = nodes::edit(&app.store, NodeId(id), &change, (app.clock)()).await?;
     app.pokes.poke_place();
-    Ok(Json(node.into()))
+    Ok(Json(NodeShape::load(&app.store, node).await?))
 }
 
 /// Sends a user's key to a node.

@@ -3,13 +3,17 @@
 use crate::ops::nodes::{NodeChange, SecretsChange};
 use chrono::{DateTime, Utc};
 use fleet::{
+    id::NodeId,
     inbound::{Inbound, Protocol},
     node::Policy,
 };
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use store::nodes::{NodeRecord, NodeSecrets, NodeSettings};
+use std::{collections::BTreeMap, time::Duration};
+use store::{
+    Store, StoreError,
+    nodes::{NodeRecord, NodeSecrets, NodeSettings},
+};
 use utoipa::ToSchema;
 
 /// A node. Its secrets are never shown.
@@ -41,6 +45,13 @@ pub struct NodeShape {
     pub max_users: i64,
     /// How many clients of ours it holds or may hold.
     pub current_users: i64,
+    /// How many of these are old clients of keys that live elsewhere by now; they stay until it is known that their
+    /// users do without.
+    pub leaving_users: u64,
+    /// How long connecting to it may take when it is checked, such as `5s`, if not as the settings say.
+    pub connect_timeout: Option<String>,
+    /// How long a whole check of it may take, likewise.
+    pub check_timeout: Option<String>,
     /// Preference; 100 is neutral.
     pub priority: i64,
     /// Strength; 1 is neutral.
@@ -191,8 +202,14 @@ pub struct NodeChangeShape {
     check_timeout: Option<Duration>,
 }
 
-impl From<NodeRecord> for NodeShape {
-    fn from(record: NodeRecord) -> Self {
+fn written(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+impl NodeShape {
+    /// A node as it is; `leaving`: how many old clients each node holds.
+    pub fn new(record: NodeRecord, leaving: &BTreeMap<NodeId, u64>) -> Self {
+        let leaving_users = leaving.get(&record.node.id).copied().unwrap_or_default();
         let host = crate::links::host(&record);
         let health = HealthShape::from(&record);
         Self {
@@ -209,6 +226,9 @@ impl From<NodeRecord> for NodeShape {
             policy: record.node.policy.into(),
             max_users: record.node.max_users,
             current_users: record.node.current_users,
+            leaving_users,
+            connect_timeout: record.connect_timeout.map(written),
+            check_timeout: record.check_timeout.map(written),
             priority: record.node.priority,
             weight: record.node.weight,
             health,
@@ -217,6 +237,11 @@ impl From<NodeRecord> for NodeShape {
             panel_version: record.panel_version,
             created_at: record.created_at,
         }
+    }
+
+    /// The same, asking for what it takes.
+    pub async fn load(store: &Store, record: NodeRecord) -> Result<Self, StoreError> {
+        Ok(Self::new(record, &store.read().count_leaving().await?))
     }
 }
 

@@ -55,8 +55,9 @@ struct Deletion {
     (status = 401, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn list(State(app): State<App>) -> Result<Json<NodeList>, Problem> {
-    let nodes = app.store.read().nodes().await?;
-    Ok(Json(NodeList { nodes: nodes.into_iter().map(Into::into).collect() }))
+    let read = app.store.read();
+    let (nodes, leaving) = (read.nodes().await?, read.count_leaving().await?);
+    Ok(Json(NodeList { nodes: nodes.into_iter().map(|node| NodeShape::new(node, &leaving)).collect() }))
 }
 
 /// One node.
@@ -67,7 +68,7 @@ async fn list(State(app): State<App>) -> Result<Json<NodeList>, Problem> {
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn one(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<NodeShape>, Problem> {
-    Ok(Json(load(&app, id).await?.into()))
+    Ok(Json(NodeShape::load(&app.store, load(&app, id).await?).await?))
 }
 
 /// Looks at a panel and adds it as a node. One that cannot serve keys is refused unless `force` says otherwise.
@@ -86,7 +87,7 @@ async fn add(State(app): State<App>, Json(new): Json<NewNodeShape>) -> Result<(S
     let (settings, secrets) = new.into_parts();
     let added = panels::register(&app.store, &settings, &secrets, force, app.deadlines(), &app.clock).await?;
     app.pokes.poke_unsettled();
-    Ok((StatusCode::CREATED, Json(added.node.into())))
+    Ok((StatusCode::CREATED, Json(NodeShape::load(&app.store, added.node).await?)))
 }
 
 /// Changes a node.
@@ -109,7 +110,7 @@ async fn edit(
 ) -> Result<Json<NodeShape>, Problem> {
     let edited = nodes::edit(&app.store, NodeId(id), &change.into(), (app.clock)()).await?;
     app.pokes.poke_unsettled();
-    Ok(Json(edited.into()))
+    Ok(Json(NodeShape::load(&app.store, edited).await?))
 }
 
 /// Deletes a node that serves nobody.

@@ -79,7 +79,8 @@ impl Edit {
             },
         };
         let id = nodes::load_named(&app.store, &self.node).await?.node.id;
-        Ok(shown(nodes::edit(&app.store, id, &change, (app.clock)()).await?))
+        let edited = nodes::edit(&app.store, id, &change, (app.clock)()).await?;
+        Ok(shown(&app.store, edited).await?)
     }
 }
 

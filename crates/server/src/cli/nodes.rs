@@ -18,7 +18,10 @@ use crate::{
 use clap::{Args, Subcommand};
 use fleet::{id::InboundId, node::Policy};
 use serde_json::json;
-use store::nodes::{NodeRecord, NodeSecrets, NodeSettings};
+use store::{
+    Store, StoreError,
+    nodes::{NodeRecord, NodeSecrets, NodeSettings},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Nodes {
@@ -103,7 +106,7 @@ impl Nodes {
         match self {
             Self::Add(add) => add.run(&app).await,
             Self::List => list(&app).await,
-            Self::Show(named) => Ok(shown(nodes::load_named(&app.store, &named.name).await?)),
+            Self::Show(named) => Ok(shown(&app.store, nodes::load_named(&app.store, &named.name).await?).await?),
             Self::Test(Named { name }) => {
                 let node = nodes::load_named(&app.store, &name).await?;
                 Ok(examined(&panels::examine(&app.store, &node, app.deadlines(), &app.clock).await?))
@@ -147,7 +150,7 @@ impl Add {
         match panels::register(&app.store, &settings, &secrets, self.force, app.deadlines(), &app.clock).await {
             Ok(added) => {
                 let name = added.node.node.name.clone();
-                let document = json!({"node": NodeShape::from(added.node), "seen": added.seen});
+                let document = json!({"node": NodeShape::load(&app.store, added.node).await?, "seen": added.seen});
                 Ok(Printed::good(format!("{}\nnode {name} is added", layers(&added.seen)), document))
             }
             Err(LookError::Unusable { name, why, seen }) => {
@@ -168,11 +171,13 @@ async fn set_policy(app: &App, named: &Named, policy: Policy, words: &str) -> Re
     let id = nodes::load_named(&app.store, &named.name).await?.node.id;
     let change = NodeChange { policy: Some(policy), ..NodeChange::default() };
     let node = nodes::edit(&app.store, id, &change, (app.clock)()).await?;
-    Ok(Printed::good(format!("node {} {words}", node.node.name), json!(NodeShape::from(node))))
+    Ok(Printed::good(format!("node {} {words}", node.node.name), json!(NodeShape::load(&app.store, node).await?)))
 }
 
 async fn list(app: &App) -> Result<Printed, Failure> {
-    let all: Vec<NodeShape> = app.store.read().nodes().await?.into_iter().map(Into::into).collect();
+    let read = app.store.read();
+    let (nodes, leaving) = (read.nodes().await?, read.count_leaving().await?);
+    let all: Vec<NodeShape> = nodes.into_iter().map(|node| NodeShape::new(node, &leaving)).collect();
     let rows = all.iter().map(|n| {
         vec![
             n.name.clone(),
@@ -180,22 +185,23 @@ async fn list(app: &App) -> Result<Printed, Failure> {
             Policy::from(n.policy).to_string(),
             n.health.name.to_owned(),
             format!("{}/{}", n.current_users, n.max_users),
+            n.leaving_users.to_string(),
             n.weight.to_string(),
             n.priority.to_string(),
             n.panel_version.clone().unwrap_or_default(),
             n.health.reason.clone().unwrap_or_default(),
         ]
     });
-    let head = ["NAME", "LOCATION", "POLICY", "HEALTH", "KEYS", "WEIGHT", "PRIORITY", "PANEL", "REASON"];
+    let head = ["NAME", "LOCATION", "POLICY", "HEALTH", "KEYS", "LEAVING", "WEIGHT", "PRIORITY", "PANEL", "REASON"];
     Ok(Printed::good(table(&head, rows), json!({"nodes": all})))
 }
 
-pub(super) fn shown(record: NodeRecord) -> Printed {
-    let document = json!(NodeShape::from(record));
+pub(super) async fn shown(store: &Store, record: NodeRecord) -> Result<Printed, StoreError> {
+    let document = json!(NodeShape::load(store, record).await?);
     let line = |(name, value): (&String, &serde_json::Value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         (value != "null").then(|| vec![format!("{name}:"), value])
     };
     let rows: Vec<Vec<String>> = document.as_object().into_iter().flatten().filter_map(line).collect();
-    Printed::good(table(&[], rows), document)
+    Ok(Printed::good(table(&[], rows), document))
 }

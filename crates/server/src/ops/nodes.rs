@@ -98,7 +98,7 @@ pub enum NodeError {
     #[error("a node named {0:?} exists already")]
     Exists(String),
     /// The same inbound of the same panel is a node already.
-    #[error("node {0} is this panel already, with this inbound: keys of both would be one another's strays")]
+    #[error("node {0} is this panel with this inbound already: change that node, or choose another inbound")]
     Twin(String),
     /// Its panel holds clients of ours.
     #[error("node {name} still serves {clients} key(s): nobody would serve them if it were {what}")]
@@ -287,7 +287,11 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
         }
         Err(why) => check(false, "url", &format!("is not an address: {why}")),
     }
-    check(panels::tls(&settings.tls).is_some(), "tls", "verify, skip, or pin: followed by 64 hexadecimal digits");
+    check(
+        panels::tls(&settings.tls).is_some(),
+        "tls",
+        "verify, skip, or pin: followed by 64 hexadecimal digits without colons",
+    );
     if let Some(host) = &settings.host {
         let good = host.parse::<IpAddr>().is_ok()
             || Host::parse(host).is_ok_and(|h| h.to_string() == host.to_ascii_lowercase());
@@ -301,6 +305,8 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
         let fits = deadline.is_none_or(|d| (Duration::from_millis(100)..=LONGEST_CHECK).contains(&d));
         check(fits, field, "from 100ms to 30s, or 0s for what the settings say");
     }
+    let fit = settings.connect_timeout.zip(settings.check_timeout).is_none_or(|(connect, whole)| connect <= whole);
+    check(fit, "connect_timeout", "at most as long as check_timeout, which is for the whole check");
     let login = !secrets.username.is_empty() && !secrets.password.expose_secret().is_empty();
     check(login || secrets.token.is_some(), "username", "give an API token, or a user name and a password");
     if wrong.is_empty()

@@ -169,3 +169,32 @@ async fn keys_of_a_node_that_is_deleted_by_force_are_served_elsewhere() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_enabled_while_it_is_being_deleted_stays() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        for user in 1..=5 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        let (status, answer) = world.api(Method::POST, "nodes/1/delete", Some(json!({}))).await;
+        assert_eq!(status, 200, "{answer}");
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
+        let (_, node) = world.api(Method::GET, "nodes/1", None).await;
+        assert_eq!((&node["current_users"], &node["leaving_users"]), (&json!(5), &json!(5)), "{node}");
+        let (_, node) = world.api(Method::POST, "nodes/1/enable", None).await;
+        assert_eq!(node["policy"], "active", "{node}");
+        world.api(Method::POST, "nodes/1/end-grace", None).await;
+        world
+            .until("the deletion is over", async |w: &World| w.store.read().open_jobs().await.unwrap().is_empty())
+            .await;
+        world.settle().await;
+        let (status, node) = world.api(Method::GET, "nodes/1", None).await;
+        assert_eq!((status, &node["current_users"], &node["leaving_users"]), (200, &json!(0), &json!(0)), "{node}");
+        world.key(6).await;
+        assert_eq!(world.home(6).await, "a");
+        world.rest().await;
+    })
+    .await;
+}

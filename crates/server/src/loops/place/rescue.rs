@@ -7,6 +7,7 @@ use fleet::{
     budget::{Budget, Fairness},
     health::guard::Hold,
     id::{JobId, KeyId, NodeId},
+    node::Policy,
     place::{Key, NoRoom, Placed, Wants, explain, may_keep, must_leave, place_within},
     settle::Cause,
 };
@@ -205,9 +206,13 @@ impl Rescue<'_> {
         Ok(wanted)
     }
 
-    /// Deletes the node that a job is to delete, once nothing of ours is left on it. True if it is gone.
+    /// Deletes the node that a job is to delete, once nothing of ours is left on it. True if nothing remains to be done:
+    /// it is gone, or somebody has put it into service again.
     async fn delete(&self, job: &Job) -> Result<bool, StoreError> {
         let Some(node) = job.node.and_then(|id| self.nodes.get(&id)) else { return Ok(true) };
+        if node.node.policy != Policy::Maintenance {
+            return Ok(true);
+        }
         if self.tx.read().count_clients(node.node.id).await? > 0 {
             return Ok(false);
         }
@@ -223,10 +228,11 @@ impl Rescue<'_> {
         target.is_some_and(|target| may_keep(&target.node, false).is_ok())
     }
 
-    /// Whether the reason for which a job was opened is gone: only failovers and drains end by themselves.
+    /// Whether the reason for which a job was opened is gone: failovers, drains and deletions end by
+    /// themselves, for whoever enables a node wants it to serve.
     fn may_stay(&self, kind: JobKind, open: &JobMove) -> bool {
         let leaves = open.from.is_some_and(|from| self.must.contains_key(&from));
-        matches!(kind, JobKind::Failover | JobKind::Drain) && !leaves
+        matches!(kind, JobKind::Failover | JobKind::Drain | JobKind::Delete) && !leaves
     }
 
     async fn place(&self, wanted: &[Wanted]) -> Result<Placed, StoreError> {

@@ -112,7 +112,8 @@ async fn every_unusable_value_is_named_and_nothing_is_changed() {
         let sim = panel(Generation::Two).await;
         let (status, added) = world.api(Method::POST, "nodes", Some(body("a", &sim))).await;
         assert_eq!(status, 201, "{added}");
-        let (_, other) = world.api(Method::POST, "nodes", Some(body("b", &sim))).await;
+        let another = panel(Generation::Three).await;
+        let (_, other) = world.api(Method::POST, "nodes", Some(body("b", &another))).await;
         let path = format!("nodes/{}", added["id"]);
         let (_, before) = world.api(Method::GET, &path, None).await;
         let wrong = json!({"name": " ", "url": "ftp://u:p@h/?q", "tls": "maybe", "host": "a b", "max_users": -1,

@@ -99,6 +99,8 @@ async fn secrets_are_taken_from_arguments_files_and_standard_input() {
         assert_eq!(ran.code, Some(0), "{flags}: {ran:?}");
         // What was kept, and not only what was given, opens the panel.
         operator.run(&format!("nodes test n{index}")).await.done();
+        // One panel is one node at a time.
+        operator.run(&format!("nodes delete n{index} --force --yes n{index}")).await.done();
     }
 }
 
@@ -107,7 +109,8 @@ async fn a_node_is_edited_by_name_or_id_and_what_is_not_named_stays() {
     for mut operator in Operator::all().await {
         let sim = operator.panel(Generation::Three).await;
         operator.join("a", &sim, "--location NL --description old --host vpn.example.com --weight 2").await;
-        operator.join("b", &sim, "").await;
+        let other = operator.panel(Generation::Two).await;
+        operator.join("b", &other, "").await;
         let before = operator.run("nodes show a --json").await.done().document();
         let id = before["id"].to_string();
         let edited = operator.run(&format!("nodes edit {id} --name z --priority 7 --json")).await.done().document();
