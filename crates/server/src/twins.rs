@@ -17,16 +17,19 @@ use url::Url;
 /// How long a name may take to become an address.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Of these nodes the first with exactly this inbound at the same address as `url`: two panels cannot listen on one
-/// public port of one machine. Names are looked up, for `localhost` is `127.0.0.1`; a name that cannot be looked up is
-/// nobody's.
+/// Of these nodes the first with exactly this inbound at the same address as `url`, base path included: two panels cannot
+/// listen on one public port of one machine. Names are looked up, for `localhost` is `127.0.0.1`; a name that cannot be
+/// looked up is nobody's.
 pub async fn find_twin<'a>(
     nodes: impl Iterator<Item = &'a NodeRecord>,
     url: &str,
     inbound: &Inbound,
 ) -> Option<&'a NodeRecord> {
     let mut own = None;
-    for node in nodes.filter(|node| node.inbound.as_ref() == Some(inbound)) {
+    let is_alike = |node: &&NodeRecord| {
+        node.inbound.as_ref() == Some(inbound) && base_path(&node.url).is_some_and(|path| Some(path) == base_path(url))
+    };
+    for node in nodes.filter(is_alike) {
         let own = match &own {
             Some(own) => own,
             None => own.insert(addresses(url).await),
@@ -36,6 +39,10 @@ pub async fn find_twin<'a>(
         }
     }
     None
+}
+
+fn base_path(url: &str) -> Option<String> {
+    Some(Url::parse(url).ok()?.path().trim_matches('/').to_owned())
 }
 
 async fn addresses(url: &str) -> BTreeSet<SocketAddr> {

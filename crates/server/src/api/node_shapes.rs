@@ -149,6 +149,7 @@ pub struct NewNodeShape {
     /// The address users connect to; without it the host of the panel's address.
     pub host: Option<String>,
     /// The inbound for keys; without it the only usable one.
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     pub inbound: Option<i64>,
     /// The most keys it may hold; 1000 if absent.
     #[schema(minimum = 0, maximum = 2_147_483_647)]
@@ -182,6 +183,7 @@ pub struct NodeChangeShape {
     description: Option<String>,
     location: Option<String>,
     host: Option<String>,
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     inbound: Option<i64>,
     policy: Option<PolicyShape>,
     #[schema(minimum = 0, maximum = 2_147_483_647)]

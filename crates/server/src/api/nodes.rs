@@ -127,7 +127,7 @@ async fn delete(
     Path(id): Path<i64>,
     Query(how): Query<Deletion>,
 ) -> Result<StatusCode, Problem> {
-    nodes::delete(&app.store, NodeId(id), how.abandon).await?;
+    nodes::delete(&app.store, NodeId(id), how.abandon, (app.clock)()).await?;
     app.pokes.poke_unsettled();
     Ok(StatusCode::NO_CONTENT)
 }

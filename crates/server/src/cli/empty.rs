@@ -92,12 +92,12 @@ impl Delete {
         let node = nodes::load_named(&app.store, &self.drain.name).await?;
         if self.force {
             self.confirm(app, &node).await?;
-            return Ok(deleted(&nodes::delete(&app.store, node.node.id, true).await?));
+            return Ok(deleted(&nodes::delete(&app.store, node.node.id, true, (app.clock)()).await?));
         }
         if self.drain.dry_run {
             return self.drain.empty(app, &node, true, told).await;
         }
-        match nodes::delete(&app.store, node.node.id, false).await {
+        match nodes::delete(&app.store, node.node.id, false, (app.clock)()).await {
             Ok(gone) => Ok(deleted(&gone)),
             Err(NodeError::InUse { .. }) => self.drain.empty(app, &node, true, told).await,
             Err(other) => Err(other.into()),

@@ -1,14 +1,18 @@
 //! Jobs: paused, resumed, undone.
 
-use super::moves::add_planned;
+use super::{keys::counted, moves::add_planned};
 use chrono::{DateTime, Utc};
 use fleet::{
     id::{JobId, KeyId, NodeId},
     node::Policy,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 use store::{
     Store, StoreError,
+    events::Event,
     jobs::{Job, JobKind, JobMove, JobState, MoveState},
 };
 
@@ -48,6 +52,8 @@ pub async fn set_paused(store: &Store, id: JobId, paused: bool, now: DateTime<Ut
         return Err(JobError::Over(id));
     }
     tx.set_job_state(id, if paused { JobState::Paused } else { JobState::Running }, now).await?;
+    let message = format!("job {id} ({}) {}, by an operator", job.kind, if paused { "is paused" } else { "goes on" });
+    tx.add_events(&[Event { at: now, kind: "job", node: job.node, key: None, message }]).await?;
     let job = tx.read().job(id).await?.ok_or(JobError::Unknown(id))?;
     tx.commit().await?;
     Ok(job)
@@ -85,14 +91,19 @@ pub async fn undo(
         // Its keys could not go back to a node that is being emptied.
         tx.set_policy(node, Policy::Active, now).await?;
     }
-    if back.is_empty() {
-        if cancelled.is_empty() {
-            return Err(JobError::NothingLeft(id));
-        }
-        tx.commit().await?;
-        return Ok(None);
+    if back.is_empty() && cancelled.is_empty() {
+        return Err(JobError::NothingLeft(id));
     }
-    let undo = add_planned(&tx, JobKind::Undo, job.node, asked_by, None, back.into_iter(), now).await?;
+    let moved = back.len();
+    let undo = match moved {
+        0 => None,
+        _ => Some(add_planned(&tx, JobKind::Undo, job.node, asked_by, None, back.into_iter(), now).await?),
+    };
+    let mut message = format!("job {id} ({}) is undone, asked for by {asked_by}", job.kind);
+    if let Some(undo) = undo {
+        let _ = write!(message, ": {} to go back (job {undo})", counted(moved, "key"));
+    }
+    tx.add_events(&[Event { at: now, kind: "job", node: job.node, key: None, message }]).await?;
     tx.commit().await?;
-    Ok(Some(undo))
+    Ok(undo)
 }

@@ -3,6 +3,7 @@
 //! Nothing here speaks to a panel: a job with its list of moves is written down, and the place loop carries it out as
 //! it does for a node that died.
 
+use super::keys::counted;
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet::{
     budget::{Budget, Fairness},
@@ -13,6 +14,7 @@ use fleet::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     Store, StoreError, Write,
+    events::Event,
     jobs::{JobKind, JobState, MoveState, NewJob, NewMove},
     keys::KeyState,
     leaving::Whose,
@@ -155,6 +157,14 @@ pub async fn drain(
         let moves = preview.moves.iter().map(|(resident, _)| (resident, None));
         add_planned(&tx, kind, Some(node), &how.asked_by, deadline, moves, now).await?
     };
+    let name = nodes.iter().find(|n| n.node.id == node).map_or_else(|| node.to_string(), |n| n.node.name.clone());
+    let message = format!(
+        "node {name} is to be {}: {} to move, asked for by {} (job {job})",
+        if how.delete { "deleted" } else { "emptied" },
+        counted(preview.moves.len(), "key"),
+        how.asked_by
+    );
+    tx.add_events(&[Event { at: now, kind: "job", node: Some(node), key: None, message }]).await?;
     tx.commit().await?;
     Ok((job, preview))
 }

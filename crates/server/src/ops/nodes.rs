@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::{net::IpAddr, time::Duration};
 use store::{
     Store, StoreError,
+    events::Event,
     nodes::{NodeRecord, NodeSecrets, NodeSettings},
 };
 use url::{Host, Url};
@@ -175,6 +176,15 @@ pub async fn edit(store: &Store, id: NodeId, change: &NodeChange, now: DateTime<
     if !change.secrets.is_empty() {
         tx.set_secrets(id, &secrets).await?;
     }
+    if settings.policy != record.node.policy {
+        let words = match settings.policy {
+            Policy::Active => "takes new keys",
+            Policy::Inactive => "takes no new keys and keeps those it has",
+            Policy::Maintenance => "is to be emptied",
+        };
+        let message = format!("node {} {words}, by an operator", settings.name);
+        tx.add_events(&[Event { at: now, kind: "policy", node: Some(id), key: None, message }]).await?;
+    }
     let edited = tx.read().find_node(id).await?.ok_or_else(unknown)?;
     tx.commit().await?;
     Ok(edited)
@@ -182,7 +192,7 @@ pub async fn edit(store: &Store, id: NodeId, change: &NodeChange, now: DateTime<
 
 /// Deletes a node that serves nobody. With `abandon`, also one whose panel still holds clients of ours: they are
 /// left there, and nobody will ever remove them.
-pub async fn delete(store: &Store, id: NodeId, abandon: bool) -> Result<NodeRecord, NodeError> {
+pub async fn delete(store: &Store, id: NodeId, abandon: bool, now: DateTime<Utc>) -> Result<NodeRecord, NodeError> {
     let tx = store.write().await?;
     let record = tx.read().find_node(id).await?.ok_or_else(|| NodeError::Unknown(id.to_string()))?;
     let clients = tx.read().count_clients(id).await?;
@@ -190,6 +200,13 @@ pub async fn delete(store: &Store, id: NodeId, abandon: bool) -> Result<NodeReco
         return Err(NodeError::InUse { name: record.node.name, clients, what: "deleted" });
     }
     tx.delete_node(id).await?;
+    let message = match clients {
+        0 => format!("node {} is deleted", record.node.name),
+        clients => {
+            format!("node {} is deleted by force: {clients} client(s) of ours stay on its panel", record.node.name)
+        }
+    };
+    tx.add_events(&[Event { at: now, kind: "deleted", node: None, key: None, message }]).await?;
     tx.commit().await?;
     Ok(record)
 }
@@ -297,6 +314,8 @@ pub fn validate(settings: &NodeSettings, secrets: &NodeSecrets) -> Result<(), No
             || Host::parse(host).is_ok_and(|h| h.to_string() == host.to_ascii_lowercase());
         check(good, "host", "a host name or an address without port, such as vpn.example.com or 203.0.113.5");
     }
+    let inbound = settings.chosen_inbound.is_none_or(|id| (1..=i64::from(i32::MAX)).contains(&id.0));
+    check(inbound, "inbound", "the number of an inbound on the panel: 1 to 2147483647");
     check((0..=i64::from(i32::MAX)).contains(&settings.max_users), "max_users", "0 to 2147483647");
     check((0..=10_000).contains(&settings.priority), "priority", "0 to 10000; 100 is neutral, 0 takes nobody");
     check((0.0..=10_000.0).contains(&settings.weight), "weight", "0 to 10000; 1 is neutral, 0 takes nobody");

@@ -146,6 +146,10 @@ async fn a_paused_job_moves_nobody_until_it_is_resumed() {
         assert_eq!(world.residents("b").await, moved);
         world.api(Method::POST, &format!("jobs/{job}/resume"), None).await;
         world.until("everybody has moved", async |w: &World| w.residents("b").await == 20).await;
+        let (_, told) = world.api(Method::GET, "events?most=100", None).await;
+        for what in [format!("job {job} (drain) is paused"), format!("job {job} (drain) goes on")] {
+            assert!(told.to_string().contains(&what), "{what}: {told}");
+        }
         world.rest().await;
     })
     .await;
@@ -194,6 +198,10 @@ async fn a_node_that_is_enabled_while_it_is_being_deleted_stays() {
         assert_eq!((status, &node["current_users"], &node["leaving_users"]), (200, &json!(0), &json!(0)), "{node}");
         world.key(6).await;
         assert_eq!(world.home(6).await, "a");
+        let (_, told) = world.api(Method::GET, "events?most=50", None).await;
+        for what in ["node a is to be deleted: 5 keys to move", "node a takes new keys, by an operator"] {
+            assert!(told.to_string().contains(what), "{what}: {told}");
+        }
         world.rest().await;
     })
     .await;

@@ -4,6 +4,7 @@ use crate::ops::keys::home;
 use chrono::{DateTime, Utc};
 use fleet::{
     id::{KeyId, NodeId},
+    node::Health,
     place::{Home, Key, Placed, Wants, place},
 };
 use std::collections::BTreeMap;
@@ -73,7 +74,10 @@ async fn carry_out(
 }
 
 fn replaced(key: KeyId, from: Option<&NodeRecord>, to: &NodeRecord, now: DateTime<Utc>) -> Event {
-    let from = from.map_or("a node that refused it".to_owned(), |n| format!("{} ({:?})", n.node.name, n.node.health));
+    let from = from.map_or("a node that refused it".to_owned(), |n| match &n.node.health {
+        Health::Doubtful { reason } | Health::Down { reason } => format!("{} ({reason})", n.node.name),
+        Health::Up | Health::Unknown => n.node.name.clone(),
+    });
     let message = format!("key {key} went to {} instead of {from}", to.node.name);
     Event { at: now, kind: "replaced", node: Some(to.node.id), key: Some(key), message }
 }

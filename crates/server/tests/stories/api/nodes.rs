@@ -134,6 +134,8 @@ async fn every_unusable_value_is_named_and_nothing_is_changed() {
             (json!({"username": ""}), "username"),
             (json!({"url": sim.url(), "allow_http": false}), "url"),
             (json!({"weight": f64::from(u16::MAX)}), "weight"),
+            (json!({"inbound": 0}), "inbound"),
+            (json!({"connect_timeout": "9s", "check_timeout": "8s"}), "connect_timeout"),
         ] {
             let told = refused(world, Method::PATCH, &path, Some(change), 422, "invalid").await;
             assert_eq!(told["errors"][0]["field"], field, "{told}");
