@@ -52,6 +52,17 @@ impl Panel {
             writer: tokio::sync::Mutex::default(),
         })
     }
+
+    /// Since when no login is tried, because the panel refused two of them: another process with the same credentials
+    /// would do well to know ([`Panel::be_silent_since`]), for panels of generation 3 lock an address out after five.
+    pub fn silent_since(&self) -> Option<SystemTime> {
+        self.session.silent_since()
+    }
+
+    /// Tries no login for a quarter of an hour from this time on.
+    pub fn be_silent_since(&self, at: SystemTime) {
+        self.session.be_silent_since(at);
+    }
 }
 
 impl fmt::Debug for Panel {

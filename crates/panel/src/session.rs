@@ -287,6 +287,18 @@ impl Session {
         }
     }
 
+    /// Since when no login is tried, because the panel refused too many; that it lasts no more shows at the next try.
+    pub(crate) fn silent_since(&self) -> Option<SystemTime> {
+        let state = self.state();
+        state.refused_at.filter(|_| state.refused >= REFUSALS)
+    }
+
+    /// As if the panel had refused too many logins at this time.
+    pub(crate) fn be_silent_since(&self, at: SystemTime) {
+        let mut state = self.state();
+        (state.refused, state.refused_at) = (REFUSALS, Some(at));
+    }
+
     fn nothing_left(&self) -> PanelError {
         match self.state().token {
             TokenState::Unknown => PanelError::Unsuitable {

@@ -311,6 +311,7 @@ impl Write<'_> {
     /// nowhere ([`View::homeless_keys`]), moves that led there wait for another target. False if there was none.
     pub async fn delete_node(&self, id: NodeId) -> Result<bool, StoreError> {
         self.strand_moves(id32(id.0), "the node they went to was deleted").await?;
+        self.forget_silence(id).await?;
         key::Entity::update_many()
             .col_expr(key::Column::NodeId, Expr::value(Option::<i32>::None))
             .filter(key::Column::NodeId.eq(id32(id.0)))

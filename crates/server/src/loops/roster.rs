@@ -96,7 +96,12 @@ impl Roster {
         let stop = self.stop.child_token();
         let id = node.node.id;
         let tasks = match self.panel(&node).await {
-            Ok(panel) => self.watch(node, Arc::new(panel), &stop),
+            Ok(panel) => {
+                if let Some(silence) = self.with.store.read().silence(id).await?.filter(|s| s.revision == revision) {
+                    panel.be_silent_since(silence.since.into());
+                }
+                self.watch(node, revision, Arc::new(panel), &stop)
+            }
             Err(reason) => {
                 tracing::warn!(node = %node.node.name, "node {} cannot be spoken to: {reason}", node.node.name);
                 let tx = self.with.store.write().await?;
@@ -110,10 +115,16 @@ impl Roster {
     }
 
     /// Starts everything that speaks to a node's panel.
-    fn watch(&self, node: NodeRecord, panel: Arc<panel::Panel>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+    fn watch(
+        &self,
+        node: NodeRecord,
+        revision: i64,
+        panel: Arc<panel::Panel>,
+        stop: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
         let (id, with) = (node.node.id, &self.with);
         let sync = Sync::new(
-            id,
+            (id, revision),
             panel.clone(),
             with.store.clone(),
             with.waiters.clone(),

@@ -24,6 +24,7 @@ use store::{
     arrivals::{Arrival, Arrived},
     clients::{ClientRow, Version, Wanted},
     events::Event,
+    facts::Silence,
 };
 use tokio::time::Instant;
 
@@ -45,6 +46,8 @@ const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 /// One node's loop.
 pub struct Sync {
     node: NodeId,
+    /// Of the settings by which the panel is spoken to.
+    revision: i64,
     panel: Arc<Panel>,
     store: Store,
     waiters: Waiters,
@@ -103,7 +106,7 @@ pub(crate) enum SyncError {
 impl Sync {
     /// A loop that has not run yet.
     pub fn new(
-        node: NodeId,
+        (node, revision): (NodeId, i64),
         panel: Arc<Panel>,
         store: Store,
         waiters: Waiters,
@@ -113,6 +116,7 @@ impl Sync {
     ) -> Self {
         Self {
             node,
+            revision,
             panel,
             store,
             waiters,
@@ -144,9 +148,23 @@ impl Sync {
             SyncError::Inbound(_) | SyncError::Twin(_) | SyncError::Xray(_) => error.to_string(),
         };
         self.set_trouble(Some(&trouble)).await?;
+        self.keep_silence().await?;
         self.pokes.poke_probe(self.node);
         self.pokes.poke_place();
         Ok(())
+    }
+
+    /// Writes down that the panel refused too many logins: a start of the program must not make them more, for then it
+    /// would lock the operator out.
+    async fn keep_silence(&self) -> Result<(), StoreError> {
+        let Some(since) = self.panel.silent_since() else { return Ok(()) };
+        let silence = Silence { revision: self.revision, since: since.into() };
+        if self.store.read().silence(self.node).await? == Some(silence) {
+            return Ok(());
+        }
+        let tx = self.store.write().await?;
+        tx.set_silence(self.node, silence).await?;
+        tx.commit().await
     }
 
     /// Writes down what the panel does not do, or that it does; a change is logged once.

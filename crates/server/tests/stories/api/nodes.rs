@@ -2,6 +2,7 @@
 
 use super::on_every_database;
 use crate::world::{World, reality};
+use fleet::id::NodeId;
 use panel_sim::{Fault, Generation, Setup, Sim};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -194,6 +195,31 @@ async fn one_panel_is_not_taken_in_twice_under_two_names() {
             let (status, answer) = world.api(Method::POST, "nodes", Some(again)).await;
             assert_eq!(status, 201, "{answer}");
         }
+    })
+    .await;
+}
+
+/// A 3.x panel locks an address out after five refused logins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starting_again_and_again_with_a_wrong_password_locks_nobody_out() {
+    on_every_database(async |world: &mut World| {
+        let sim = panel(Generation::Three).await;
+        let mut wrong = body("a", &sim);
+        (wrong["password"], wrong["force"]) = (json!("wrong-password"), json!(true));
+        let (status, added) = world.api(Method::POST, "nodes", Some(wrong)).await;
+        assert_eq!(status, 201, "{added}");
+        for _ in 0..3 {
+            world
+                .until("it is said", async |w: &World| w.store.read().silence(NodeId(1)).await.unwrap().is_some())
+                .await;
+            let checked_at = async |w: &World| w.store.read().find_node(NodeId(1)).await.unwrap().unwrap().checked_at;
+            let before = checked_at(world).await;
+            world.restart().await;
+            world.until("it was looked at again", async |w: &World| checked_at(w).await > before).await;
+        }
+        let (status, _) = world.api(Method::PATCH, "nodes/1", Some(json!({"password": "pw-hunter2-long"}))).await;
+        assert_eq!(status, 200);
+        world.until("the node serves", async |world| world.full_cycle(1).await["success"] == true).await;
     })
     .await;
 }
