@@ -193,9 +193,13 @@ async fn a_node_that_is_enabled_while_it_is_being_deleted_stays() {
         world
             .until("the deletion is over", async |w: &World| w.store.read().open_jobs().await.unwrap().is_empty())
             .await;
-        world.settle().await;
-        let (status, node) = world.api(Method::GET, "nodes/1", None).await;
-        assert_eq!((status, &node["current_users"], &node["leaving_users"]), (200, &json!(0), &json!(0)), "{node}");
+        world
+            .until("the old clients are gone", async |w: &World| {
+                let (status, node) = w.api(Method::GET, "nodes/1", None).await;
+                assert_eq!(status, 200, "{node}");
+                (&node["current_users"], &node["leaving_users"]) == (&json!(0), &json!(0))
+            })
+            .await;
         world.key(6).await;
         assert_eq!(world.home(6).await, "a");
         let (_, told) = world.api(Method::GET, "events?most=50", None).await;
