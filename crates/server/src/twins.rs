@@ -1,72 +1,58 @@
 //! Nodes that are one and the same: the same inbound of the same panel under two names. Each would take the other's
-//! clients for leftovers of its own and remove them. So the older one has the inbound, and the newer one gets nothing.
+//! clients for leftovers of its own and remove them. So such a panel is not taken in twice; and clients of keys that are
+//! at home on a node alike are left alone, wherever they are seen.
 
-use fleet::{
-    id::{KeyId, NodeId},
-    inbound::Inbound,
-};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    time::Duration,
-};
-use store::{Store, StoreError, nodes::NodeRecord};
+use fleet::inbound::{Inbound, Security};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use store::nodes::NodeRecord;
 use tokio::{net::lookup_host, time::timeout};
-use url::Url;
+use url::{Host, Url};
 
 /// How long a name may take to become an address.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Of these nodes the first with exactly this inbound at the same address as `url`, base path included: two panels cannot
-/// listen on one public port of one machine. Names are looked up, for `localhost` is `127.0.0.1`; a name that cannot be
-/// looked up is nobody's.
-pub async fn find_twin<'a>(
-    nodes: impl Iterator<Item = &'a NodeRecord>,
-    url: &str,
-    inbound: &Inbound,
-) -> Option<&'a NodeRecord> {
-    let mut own = None;
-    let is_alike = |node: &&NodeRecord| {
-        node.inbound.as_ref() == Some(inbound) && base_path(&node.url).is_some_and(|path| Some(path) == base_path(url))
+/// Whether two inbounds may be one: what tells servers apart is equal, whatever an operator may have edited since one of
+/// them was read. Copies of one server are alike as well.
+pub fn is_alike(one: &Inbound, other: &Inbound) -> bool {
+    let is_secured_alike = match (&one.security, &other.security) {
+        (Security::Reality { public_key: one, .. }, Security::Reality { public_key: other, .. }) => one == other,
+        (one, other) => one == other,
     };
-    for node in nodes.filter(is_alike) {
-        let own = match &own {
-            Some(own) => own,
-            None => own.insert(addresses(url).await),
-        };
-        if !own.is_disjoint(&addresses(&node.url).await) {
+    is_secured_alike && (one.id, one.port) == (other.id, other.port)
+}
+
+/// Of these nodes the first that is this inbound of the panel at `url`: alike, and at the same address and base path. Names
+/// are looked up, for `localhost` is `127.0.0.1`; but two different names are two panels, for a proxy may serve many.
+pub async fn find_twin<'a>(nodes: &'a [NodeRecord], url: &str, inbound: &Inbound) -> Option<&'a NodeRecord> {
+    let url = Url::parse(url).ok()?;
+    for node in nodes.iter().filter(|node| node.inbound.as_ref().is_some_and(|other| is_alike(inbound, other))) {
+        if let Ok(other) = Url::parse(&node.url)
+            && is_one(&url, &other).await
+        {
             return Some(node);
         }
     }
     None
 }
 
-fn base_path(url: &str) -> Option<String> {
-    Some(Url::parse(url).ok()?.path().trim_matches('/').to_owned())
+async fn is_one(one: &Url, other: &Url) -> bool {
+    let place = |url: &Url| (url.port_or_known_default(), url.path().trim_matches('/').to_owned());
+    if place(one) != place(other) {
+        return false;
+    }
+    let is_name = |url: &Url| matches!(url.host(), Some(Host::Domain(name)) if name != "localhost");
+    match (one.host(), other.host()) {
+        (Some(one), Some(other)) if one == other => true,
+        _ if is_name(one) && is_name(other) => false,
+        _ => !addresses(one).await.is_disjoint(&addresses(other).await),
+    }
 }
 
-async fn addresses(url: &str) -> BTreeSet<SocketAddr> {
-    let Ok(url) = Url::parse(url) else { return BTreeSet::new() };
+async fn addresses(url: &Url) -> BTreeSet<SocketAddr> {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return BTreeSet::new() };
     let host = host.trim_matches(['[', ']']);
     match timeout(LOOKUP, lookup_host((host, port))).await {
         Ok(Ok(found)) => found.collect(),
         Ok(Err(_)) | Err(_) => BTreeSet::new(),
     }
-}
-
-/// Keys that live on other nodes with exactly this inbound, and where. Perhaps these are copies of one server, perhaps
-/// one server with two addresses: whoever sees clients of theirs must not remove them.
-pub async fn keys_next_door(
-    store: &Store,
-    nodes: &[NodeRecord],
-    node: NodeId,
-    inbound: &Inbound,
-) -> Result<BTreeMap<KeyId, NodeId>, StoreError> {
-    let mut keys = BTreeMap::new();
-    for other in nodes.iter().filter(|other| other.node.id != node && other.inbound.as_ref() == Some(inbound)) {
-        let homes = store.read().keys_on(other.node.id).await?;
-        keys.extend(homes.into_iter().map(|key| (key.id, other.node.id)));
-    }
-    Ok(keys)
 }

@@ -3,7 +3,7 @@
 //! settled ([`crate::moves`]); *ending* is what is to be removed, *past* what is gone.
 
 use crate::{
-    StoreError, Write,
+    StoreError, View, Write,
     batch::{padded, parts},
     clients::line_of,
     entity::{
@@ -19,7 +19,7 @@ use fleet::{
     settle::Cause,
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect, Set,
     sea_query::{Expr, IntoIden, OnConflict, Query, TableRef, ValueTuple},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +58,28 @@ impl FoundHome {
     /// What is to be found on a job's list.
     pub(crate) fn listed(&self) -> Option<(JobId, KeyId)> {
         Some((self.job?, self.key))
+    }
+}
+
+impl<C: ConnectionTrait> View<'_, C> {
+    /// The nodes on which these keys are to have clients: where they live, are on their way to, or left and may come back
+    /// to.
+    pub async fn homes_of(&self, keys: &[KeyId]) -> Result<Vec<(KeyId, NodeId)>, StoreError> {
+        let keys: Vec<i32> = keys.iter().map(|key| id32(key.0)).collect();
+        let mut found = Vec::new();
+        for keys in padded(&keys) {
+            let rows: Vec<(i32, i32)> = assignment::Entity::find()
+                .select_only()
+                .column(assignment::Column::KeyId)
+                .column(assignment::Column::NodeId)
+                .filter(assignment::Column::KeyId.is_in(keys))
+                .filter(assignment::Column::State.is_in([State::Arriving, State::Active, State::Leaving]))
+                .into_tuple()
+                .all(self.c)
+                .await?;
+            found.extend(rows.into_iter().map(|(key, node)| (KeyId(key.into()), NodeId(node.into()))));
+        }
+        Ok(found)
     }
 }
 

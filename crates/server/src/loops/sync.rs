@@ -46,7 +46,7 @@ const AFTER_REFUSAL: Duration = Duration::from_mins(1);
 /// One node's loop.
 pub struct Sync {
     node: NodeId,
-    /// Of the settings by which the panel is spoken to.
+    /// Of the node's settings, those by which its panel is spoken to among them.
     revision: i64,
     panel: Arc<Panel>,
     store: Store,
@@ -86,9 +86,6 @@ pub(crate) enum SyncError {
     /// It has no inbound for keys.
     #[error(transparent)]
     Inbound(#[from] fleet::inbound::NoInbound),
-    /// Another node is the same inbound of the same panel.
-    #[error("it is the same inbound of the same panel as node {0}: delete one of the two")]
-    Twin(String),
     /// Its xray does not run, so nobody is served.
     #[error("xray does not run there: {0}")]
     Xray(String),
@@ -145,7 +142,7 @@ impl Sync {
         let trouble = match error {
             SyncError::Store(_) | SyncError::Deleted | SyncError::NotYet => return Ok(()),
             SyncError::Panel(error) => error.to_string(),
-            SyncError::Inbound(_) | SyncError::Twin(_) | SyncError::Xray(_) => error.to_string(),
+            SyncError::Inbound(_) | SyncError::Xray(_) => error.to_string(),
         };
         self.set_trouble(Some(&trouble)).await?;
         self.keep_silence().await?;

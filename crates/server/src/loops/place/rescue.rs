@@ -232,7 +232,11 @@ impl Rescue<'_> {
     /// themselves, for whoever enables a node wants it to serve.
     fn may_stay(&self, kind: JobKind, open: &JobMove) -> bool {
         let leaves = open.from.is_some_and(|from| self.must.contains_key(&from));
-        matches!(kind, JobKind::Failover | JobKind::Drain | JobKind::Delete) && !leaves
+        let is_called_off =
+            open.from.and_then(|from| self.nodes.get(&from)).is_some_and(|n| n.node.policy != Policy::Maintenance);
+        let ends_by_itself =
+            matches!(kind, JobKind::Failover | JobKind::Drain) || kind == JobKind::Delete && is_called_off;
+        ends_by_itself && !leaves
     }
 
     async fn place(&self, wanted: &[Wanted]) -> Result<Placed, StoreError> {

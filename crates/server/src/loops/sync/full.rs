@@ -1,11 +1,7 @@
 //! The full pass: look at the panel, list what it holds, compare with the ledger, repair, report.
 
 use super::{Said, Sync, SyncError, client};
-use crate::{
-    links,
-    ops::keys::counted,
-    twins::{find_twin, keys_next_door},
-};
+use crate::{links, ops::keys::counted, twins::is_alike};
 use fleet::{
     client::{ObservedClient, credential},
     id::{KeyId, NodeId},
@@ -35,13 +31,6 @@ impl Sync {
         let settled_on =
             node.node.inbound.filter(|id| inbounds.iter().any(|i| i.id == *id && i.may_carry_keys().is_ok()));
         let inbound = choose_inbound(&inbounds, node.chosen_inbound.or(settled_on))?.clone();
-        if self.asked.is_none() || node.inbound.as_ref() != Some(&inbound) {
-            let nodes = self.store.read().nodes().await?;
-            let older = nodes.iter().filter(|other| other.node.id < self.node);
-            if let Some(twin) = find_twin(older, &node.url, &inbound).await {
-                return Err(SyncError::Twin(twin.node.name.clone()));
-            }
-        }
         self.move_inbound(&node, &inbound, &inbounds).await?;
         self.next_door = None;
         self.repair(&node, &inbound).await?;
@@ -154,24 +143,35 @@ impl Sync {
         Ok(true)
     }
 
-    /// Takes out the keys that live on another node with the very same inbound, and says where: the newer of the two is
-    /// to be seen to by somebody.
+    /// Takes out the keys that are at home on another node with an inbound like this, coming and leaving ones included, and
+    /// says where: the newer of the two nodes is to be seen to by somebody.
     async fn leave_next_door(
         &self,
         inbound: &Inbound,
         ours: &mut Vec<(KeyId, Identity)>,
     ) -> Result<Option<String>, SyncError> {
         let nodes = self.store.read().nodes().await?;
-        let next_door = keys_next_door(&self.store, &nodes, self.node, inbound).await?;
-        let theirs: Vec<NodeId> = ours.iter().filter_map(|(key, _)| next_door.get(key).copied()).collect();
-        ours.retain(|(key, _)| !next_door.contains_key(key));
-        let older = nodes.iter().find(|n| n.node.id < self.node && theirs.contains(&n.node.id));
+        let is_next_door = |n: &&NodeRecord| {
+            n.node.id != self.node && n.inbound.as_ref().is_some_and(|other| is_alike(inbound, other))
+        };
+        let next_door: BTreeMap<NodeId, &NodeRecord> =
+            nodes.iter().filter(is_next_door).map(|n| (n.node.id, n)).collect();
+        if next_door.is_empty() {
+            return Ok(None);
+        }
+        let keys: Vec<KeyId> = ours.iter().map(|(key, _)| *key).collect();
+        let mut homes = self.store.read().homes_of(&keys).await?;
+        homes.retain(|(_, home)| next_door.contains_key(home));
+        let theirs: BTreeSet<KeyId> = homes.iter().map(|(key, _)| *key).collect();
+        ours.retain(|(key, _)| !theirs.contains(key));
+        let older = next_door.values().find(|n| n.node.id < self.node && homes.iter().any(|(_, h)| *h == n.node.id));
         Ok(older.map(|older| {
+            let clients = homes.iter().filter(|(_, home)| *home == older.node.id).count();
             format!(
-                "its inbound is the very same as that of node {}, and {} of that node's are on it: delete one of the two \
-                 nodes or, if this server is a copy of that one, those clients",
+                "its inbound is like that of node {}, and {} of that node's are on it: if the two are one server, delete \
+                 this one by force; if it is a copy, remove those clients",
                 older.node.name,
-                counted(theirs.len(), "client")
+                counted(clients, "client")
             )
         }))
     }
