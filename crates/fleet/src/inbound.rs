@@ -185,6 +185,17 @@ pub enum Unusable {
 }
 
 impl Inbound {
+    /// Whether the two may be one inbound of one server, read at different times: what tells servers apart is equal,
+    /// whatever an operator may have edited meanwhile. Copies of one server are alike as well.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let is_secured_alike = match (&self.security, &other.security) {
+            (Security::Reality { public_key: own, .. }, Security::Reality { public_key: theirs, .. }) => own == theirs,
+            (own, theirs) => own == theirs,
+        };
+        is_secured_alike && (self.id, self.port) == (other.id, other.port)
+    }
+
     /// Whether keys can live here: switched on, a protocol and a transport we make links for, and complete.
     /// Fails with the first reason why not.
     pub fn may_carry_keys(&self) -> Result<(), Unusable> {

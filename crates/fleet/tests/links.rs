@@ -8,6 +8,7 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fleet::{
     client::{VISION, credential},
+    id::InboundId,
     inbound::{Inbound, Protocol, Security, TcpHttp, Transport, Unusable},
     key::Identity,
     link::{link, links},
@@ -228,4 +229,18 @@ fn an_inbound_that_carries_no_keys_has_no_links() {
         assert_eq!(link(&inbound, &identity(1), "h.test", "x"), Err(why.clone()));
         assert_eq!(links(&inbound, &identity(1), "h.test", "x"), Err(why));
     }
+}
+
+#[test]
+fn one_inbound_read_twice_is_alike_whatever_was_edited_and_another_server_s_is_not() {
+    let inbound = reality(&["a.test"], &["ab"]);
+    let mut edited = Inbound { remark: "renamed".into(), enabled: false, ..reality(&["b.test"], &["cd"]) };
+    assert!(inbound.is_alike(&edited) && edited.is_alike(&inbound));
+    if let Security::Reality { public_key, .. } = &mut edited.security {
+        *public_key = "another".into();
+    }
+    assert!(!inbound.is_alike(&edited), "another server's key");
+    assert!(!inbound.is_alike(&Inbound { port: inbound.port + 1, ..inbound.clone() }));
+    assert!(!inbound.is_alike(&Inbound { id: InboundId(inbound.id.0 + 1), ..inbound.clone() }));
+    assert!(!inbound.is_alike(&plain()));
 }

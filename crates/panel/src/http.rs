@@ -248,7 +248,8 @@ fn layer(error: &reqwest::Error) -> Layer {
     Layer::Tcp
 }
 
-/// The last error of the chain: the only one that says what happened, and one that holds no address.
+/// What TLS says if it is to blame, else the last error of the chain: the only one that says what happened, and one that
+/// holds no address.
 fn innermost(error: &(dyn Error + 'static)) -> Cause {
     let tls = chain(error).find_map(|e| e.downcast_ref::<rustls::Error>()).map(tls::words_of);
     let last = tls.unwrap_or_else(|| chain(error).last().map_or_else(String::new, ToString::to_string));

@@ -5,7 +5,7 @@
 
 use crate::{access::Tls, error::Cause};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, InvalidMessage, OtherError, RootCertStore, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -115,23 +115,19 @@ impl ServerCertVerifier for Check {
     }
 }
 
-/// What ended a handshake, likewise, if TLS did.
-pub(crate) fn words_in(error: &io::Error) -> Option<String> {
-    Some(words_of(error.get_ref()?.downcast_ref()?))
-}
-
 /// What went wrong, in words that say what to do about it.
 pub(crate) fn words_of(error: &rustls::Error) -> String {
-    use rustls::{Error, InvalidMessage};
     const VOUCH: &str =
         "nobody whom this machine trusts vouches for its certificate, perhaps it is self-signed: pin it";
-    if matches!(error, Error::InvalidMessage(InvalidMessage::InvalidContentType)) {
+    if matches!(error, rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) {
         return "what answers there does not speak TLS: perhaps its address begins with http://".to_owned();
     }
-    if matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
+    if matches!(error, rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) {
         return VOUCH.to_owned();
     }
-    let Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = error else { return error.to_string() };
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) = error else {
+        return error.to_string();
+    };
     if inner.is::<NotPinned>() {
         inner.to_string()
     } else if inner.to_string() == "CaUsedAsEndEntity" {
@@ -139,4 +135,9 @@ pub(crate) fn words_of(error: &rustls::Error) -> String {
     } else {
         format!("its certificate cannot be verified: {inner}")
     }
+}
+
+/// The same of what ended a handshake, if it was TLS that did.
+pub(crate) fn words_in(error: &io::Error) -> Option<String> {
+    Some(words_of(error.get_ref()?.downcast_ref()?))
 }

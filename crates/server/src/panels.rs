@@ -97,10 +97,9 @@ pub struct Registered {
     pub seen: Examination,
 }
 
-/// Looks at a panel layer by layer and adds it as a node, ready to take keys. Fails when another node is the same inbound
-/// of the same panel. One that cannot serve keys is added
-/// only by `force`, and then takes none until a later look succeeds. Takes as long as the panel, at most the sum of
-/// a few deadlines.
+/// Looks at a panel layer by layer and adds it as a node, ready to take keys. One that cannot serve keys is added only by
+/// `force`, and then takes none until a later look succeeds; the same inbound of the same panel is not added twice.
+/// Takes as long as the panel, at most the sum of a few deadlines.
 pub async fn register(
     store: &Store,
     settings: &NodeSettings,

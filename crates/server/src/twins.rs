@@ -1,8 +1,8 @@
 //! Nodes that are one and the same: the same inbound of the same panel under two names. Each would take the other's
-//! clients for leftovers of its own and remove them. So such a panel is not taken in twice; and clients of keys that are
-//! at home on a node alike are left alone, wherever they are seen.
+//! clients for leftovers of its own and remove them. So such a panel is not taken in twice; where it happens all the same,
+//! the sync loop leaves alone what is at home on a node alike ([`Inbound::is_alike`]).
 
-use fleet::inbound::{Inbound, Security};
+use fleet::inbound::Inbound;
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use store::nodes::NodeRecord;
 use tokio::{net::lookup_host, time::timeout};
@@ -11,21 +11,11 @@ use url::{Host, Url};
 /// How long a name may take to become an address.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Whether two inbounds may be one: what tells servers apart is equal, whatever an operator may have edited since one of
-/// them was read. Copies of one server are alike as well.
-pub fn is_alike(one: &Inbound, other: &Inbound) -> bool {
-    let is_secured_alike = match (&one.security, &other.security) {
-        (Security::Reality { public_key: one, .. }, Security::Reality { public_key: other, .. }) => one == other,
-        (one, other) => one == other,
-    };
-    is_secured_alike && (one.id, one.port) == (other.id, other.port)
-}
-
 /// Of these nodes the first that is this inbound of the panel at `url`: alike, and at the same address and base path. Names
 /// are looked up, for `localhost` is `127.0.0.1`; but two different names are two panels, for a proxy may serve many.
 pub async fn find_twin<'a>(nodes: &'a [NodeRecord], url: &str, inbound: &Inbound) -> Option<&'a NodeRecord> {
     let url = Url::parse(url).ok()?;
-    for node in nodes.iter().filter(|node| node.inbound.as_ref().is_some_and(|other| is_alike(inbound, other))) {
+    for node in nodes.iter().filter(|node| node.inbound.as_ref().is_some_and(|other| inbound.is_alike(other))) {
         if let Ok(other) = Url::parse(&node.url)
             && is_one(&url, &other).await
         {

@@ -202,9 +202,7 @@ pub async fn delete(store: &Store, id: NodeId, abandon: bool, now: DateTime<Utc>
     tx.delete_node(id).await?;
     let message = match clients {
         0 => format!("node {} is deleted", record.node.name),
-        clients => {
-            format!("node {} is deleted by force: {clients} client(s) of ours stay on its panel", record.node.name)
-        }
+        _ => format!("node {} is deleted by force, and leaves {clients} of our clients on its panel", record.node.name),
     };
     tx.add_events(&[Event { at: now, kind: "deleted", node: None, key: None, message }]).await?;
     tx.commit().await?;

@@ -228,8 +228,8 @@ impl Rescue<'_> {
         target.is_some_and(|target| may_keep(&target.node, false).is_ok())
     }
 
-    /// Whether the reason for which a job was opened is gone: failovers, drains and deletions end by
-    /// themselves, for whoever enables a node wants it to serve.
+    /// Whether the reason for which a job was opened is gone: failovers and drains end by themselves, deletions when the
+    /// node was put into service again.
     fn may_stay(&self, kind: JobKind, open: &JobMove) -> bool {
         let leaves = open.from.is_some_and(|from| self.must.contains_key(&from));
         let is_called_off =

@@ -1,7 +1,7 @@
 //! The full pass: look at the panel, list what it holds, compare with the ledger, repair, report.
 
 use super::{Said, Sync, SyncError, client};
-use crate::{links, ops::keys::counted, twins::is_alike};
+use crate::{links, ops::keys::counted};
 use fleet::{
     client::{ObservedClient, credential},
     id::{KeyId, NodeId},
@@ -151,9 +151,8 @@ impl Sync {
         ours: &mut Vec<(KeyId, Identity)>,
     ) -> Result<Option<String>, SyncError> {
         let nodes = self.store.read().nodes().await?;
-        let is_next_door = |n: &&NodeRecord| {
-            n.node.id != self.node && n.inbound.as_ref().is_some_and(|other| is_alike(inbound, other))
-        };
+        let is_next_door =
+            |n: &&NodeRecord| n.node.id != self.node && n.inbound.as_ref().is_some_and(|other| inbound.is_alike(other));
         let next_door: BTreeMap<NodeId, &NodeRecord> =
             nodes.iter().filter(is_next_door).map(|n| (n.node.id, n)).collect();
         if next_door.is_empty() {
