@@ -69,6 +69,14 @@ struct Check {
     shown: Shown,
 }
 
+impl Check {
+    /// Whether any certificate will do. Then it proves nothing that its key signed the handshake, and a thousand nodes
+    /// are greeted some thirty times a second.
+    fn trusts_anybody(&self) -> bool {
+        self.tls == Tls::Skip
+    }
+}
+
 impl ServerCertVerifier for Check {
     fn verify_server_cert(
         &self,
@@ -98,6 +106,9 @@ impl ServerCertVerifier for Check {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.trusts_anybody() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls12_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 
@@ -107,6 +118,9 @@ impl ServerCertVerifier for Check {
         leaf: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if self.trusts_anybody() {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
         verify_tls13_signature(message, leaf, signature, &self.provider.signature_verification_algorithms)
     }
 

@@ -1,6 +1,6 @@
 //! Facts about this installation.
 
-use crate::{StoreError, View, Write, entity::meta};
+use crate::{StoreError, View, Write, entity::meta, only};
 use chrono::{DateTime, Utc};
 use fleet::id::NodeId;
 use sea_orm::{ConnectionTrait, EntityTrait, Set, sea_query::OnConflict};
@@ -21,7 +21,7 @@ pub struct HoldNote {
 impl<C: ConnectionTrait> View<'_, C> {
     /// When an operator last said that failures all over the fleet are real, and moves may begin.
     pub async fn released_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let row = meta::Entity::find_by_id(RELEASED_AT).one(self.c).await?;
+        let row = only(meta::Entity::find_by_id(RELEASED_AT), self.c).await?;
         let unusable = |value: String| StoreError::Row { table: "muster_meta", column: "value", row: 0, value };
         let Some(row) = row else { return Ok(None) };
         let at = row.value.parse().ok().and_then(DateTime::from_timestamp_millis);
@@ -32,7 +32,7 @@ impl<C: ConnectionTrait> View<'_, C> {
 impl<C: ConnectionTrait> View<'_, C> {
     /// Why nobody is moved for now, if so.
     pub async fn hold(&self) -> Result<Option<HoldNote>, StoreError> {
-        let row = meta::Entity::find_by_id(HOLD).one(self.c).await?;
+        let row = only(meta::Entity::find_by_id(HOLD), self.c).await?;
         // What another version wrote is no reason to fail: the next pass writes it anew.
         Ok(row.and_then(|row| serde_json::from_str(&row.value).ok()))
     }
@@ -54,7 +54,7 @@ fn silence_of(node: NodeId) -> String {
 impl<C: ConnectionTrait> View<'_, C> {
     /// When a node's panel last refused too many logins, if it ever did.
     pub async fn silence(&self, node: NodeId) -> Result<Option<Silence>, StoreError> {
-        let row = meta::Entity::find_by_id(silence_of(node)).one(self.c).await?;
+        let row = only(meta::Entity::find_by_id(silence_of(node)), self.c).await?;
         Ok(row.and_then(|row| serde_json::from_str(&row.value).ok()))
     }
 }

@@ -51,7 +51,7 @@ pub use lease::Lease;
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    EntityTrait, RuntimeErr, Select, SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::{
         Connection as _, PgConnection,
         postgres::PgConnectOptions,
@@ -153,6 +153,12 @@ impl Store {
 pub struct View<'a, C> {
     c: &'a C,
     sealer: &'a Sealer,
+}
+
+/// The row of a query that finds one at most. Unlike `one`, without a `LIMIT`: `SQLite` prepares a statement again
+/// each time when a bound value limits it, which costs more than to carry it out.
+async fn only<E: EntityTrait>(query: Select<E>, c: &impl ConnectionTrait) -> Result<Option<E::Model>, DbErr> {
+    Ok(query.all(c).await?.pop())
 }
 
 /// The write transaction.

@@ -7,7 +7,7 @@ use crate::{
     StoreError, View, Write,
     batch::padded,
     entity::{client, key, node},
-    id32,
+    id32, only,
     seal::{Place, Sealer},
     text::fits,
 };
@@ -162,7 +162,7 @@ impl<C: ConnectionTrait> View<'_, C> {
     /// One node.
     pub async fn find_node(&self, id: NodeId) -> Result<Option<NodeRecord>, StoreError> {
         let Ok(id) = i32::try_from(id.0) else { return Ok(None) };
-        node::Entity::find_by_id(id).one(self.c).await?.map(record).transpose()
+        only(node::Entity::find_by_id(id), self.c).await?.map(record).transpose()
     }
 
     /// What users are told of these nodes; unknown ones are left out.
@@ -214,13 +214,13 @@ impl<C: ConnectionTrait> View<'_, C> {
         if name.contains('\0') {
             return Ok(None);
         }
-        node::Entity::find().filter(node::Column::Name.eq(name)).one(self.c).await?.map(record).transpose()
+        only(node::Entity::find().filter(node::Column::Name.eq(name)), self.c).await?.map(record).transpose()
     }
 
     /// What the node's panel wants to see, opened. `None` for an unknown node; fails when a secret was sealed
     /// with a key we do not have.
     pub async fn find_secrets(&self, id: NodeId) -> Result<Option<NodeSecrets>, StoreError> {
-        let Some(row) = node::Entity::find_by_id(id32(id.0)).one(self.c).await? else { return Ok(None) };
+        let Some(row) = only(node::Entity::find_by_id(id32(id.0)), self.c).await? else { return Ok(None) };
         let open = |column, sealed: &str| {
             if sealed.is_empty() {
                 return Ok(None);
@@ -270,7 +270,7 @@ impl Write<'_> {
     /// Replaces what the operator says of a node. What was observed stays; but where another place is to be looked
     /// at now, or in another way, the health is unknown again.
     pub async fn edit_node(&self, id: NodeId, settings: &NodeSettings, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let Some(before) = node::Entity::find_by_id(id32(id.0)).one(&self.tx).await? else { return Err(missing(id)) };
+        let Some(before) = only(node::Entity::find_by_id(id32(id.0)), &self.tx).await? else { return Err(missing(id)) };
         let mut row = node::ActiveModel { id: Set(id32(id.0)), ..Default::default() };
         fill(&mut row, settings, now)?;
         let looks_elsewhere = before.x3ui_url != settings.url

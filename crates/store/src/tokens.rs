@@ -1,6 +1,6 @@
 //! Bearer tokens of `/api/v1`. The token itself is never kept, only its SHA-256.
 
-use crate::{StoreError, View, Write, entity::token, text::fits};
+use crate::{StoreError, View, Write, entity::token, only, text::fits};
 use chrono::{DateTime, Utc};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set,
@@ -83,11 +83,10 @@ impl<C: ConnectionTrait> View<'_, C> {
     /// What this token may do; `None` if it is unknown or revoked. Looked up by hash: how long it takes says
     /// nothing about a token that is almost right.
     pub async fn find_scope(&self, clear: &str) -> Result<Option<Scope>, StoreError> {
-        let found = token::Entity::find()
+        let valid = token::Entity::find()
             .filter(token::Column::Hash.eq(hash(clear)))
-            .filter(token::Column::RevokedAt.is_null())
-            .one(self.c)
-            .await?;
+            .filter(token::Column::RevokedAt.is_null());
+        let found = only(valid, self.c).await?;
         Ok(found.and_then(|row| Scope::find(&row.scope)))
     }
 

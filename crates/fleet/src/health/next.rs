@@ -7,6 +7,10 @@ use super::{
     streak::Kind,
 };
 
+/// Ordinary checks of different nodes begin together when they are due within so many ms: of a thousand nodes, each
+/// alone would wake the machine hundreds of times a second.
+pub const STEP_MS: i64 = 50;
+
 /// The checks of a node so far, by when they began; whether they have ended does not matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Begun {
@@ -35,6 +39,7 @@ impl Health {
     /// - Otherwise a full check every [`Timing::interval`] and, beside them, a light one every [`Timing::liveness`].
     ///   A full check does not stand in for a light one: it may take longer to fail, and then a node that vanishes
     ///   just before it would be known to be down after 10.5 s, not 10.
+    ///   Both begin up to [`STEP_MS`] early, in step with those of other nodes.
     ///
     /// `jitter` in 0..1 spreads full checks by a tenth to either side, so that a fleet added at once is not checked
     /// at once for ever. It is drawn once per full check: drawn anew for each question, the earliest would win.
@@ -49,8 +54,9 @@ impl Health {
         if self.is_in_question(now_ms, timing) {
             return full(due(light_ms.max(full_ms), ms(timing.recheck)));
         }
-        let full_at = due(full_ms, jittered(ms(timing.interval), jitter));
-        let light_at = due(light_ms, ms(timing.liveness));
+        let ordinary = |last_ms, period_ms| in_step(due(last_ms, period_ms), period_ms).max(now_ms);
+        let full_at = ordinary(full_ms, jittered(ms(timing.interval), jitter));
+        let light_at = ordinary(light_ms, ms(timing.liveness));
         if full_at <= light_at { full(full_at) } else { NextCheck { at_ms: light_at, depth: Depth::Light } }
     }
 
@@ -65,6 +71,12 @@ impl Health {
                 State::Unknown | State::Up { .. } | State::Down { .. } | State::Probation { .. } => false,
             }
     }
+}
+
+/// The last step before this time. Short periods have shorter steps, so that none ends before it began.
+fn in_step(at_ms: i64, period_ms: i64) -> i64 {
+    let step_ms = STEP_MS.min(period_ms / 20).max(1);
+    at_ms.saturating_sub(at_ms.rem_euclid(step_ms))
 }
 
 /// The period, times 0.9 to 1.1.

@@ -27,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 /// How one node is watched.
 pub struct Probe {
     node: NodeRecord,
+    /// What users reach of it.
+    ports: Arc<[PublicPort]>,
     panel: Arc<Panel>,
     store: Store,
     health: Health,
@@ -66,6 +68,7 @@ impl Probe {
         };
         Self {
             health: node.watch.clone(),
+            ports: public_ports(&node),
             node,
             panel,
             store: with.store.clone(),
@@ -124,13 +127,14 @@ impl Probe {
         }
         let (panel, timing) = (self.panel.clone(), self.timing.clone());
         let (clock, origin) = (self.clock.clone(), self.origin);
-        let ports = public_ports(&self.node);
+        let ports = self.ports.clone();
         running.spawn(async move {
             let started_ms = moment(&clock, origin).monotonic_ms;
             let (reading, status, deadline) = match depth {
                 Depth::Full => {
                     let patience = Patience { connect: timing.connect_deadline, whole: timing.check_deadline };
-                    let checked = panel.check(&ports, patience).await;
+                    // On the heap: there are ten light checks to a full one, and each would carry room for it.
+                    let checked = Box::pin(panel.check(&ports, patience)).await;
                     (checked.reading, checked.status, timing.check_deadline)
                 }
                 Depth::Light => {
@@ -147,7 +151,10 @@ impl Probe {
     /// The inbound that keys live on may be another one by now.
     async fn follow(&mut self) {
         match self.store.read().find_node(self.node.node.id).await {
-            Ok(Some(node)) => self.node = node,
+            Ok(Some(node)) => {
+                self.ports = public_ports(&node);
+                self.node = node;
+            }
             // Deleted: the roster ends this soon.
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "a node's row could not be read; its last known ports are checked"),
@@ -189,15 +196,13 @@ fn moment(clock: &Clock, origin: Instant) -> Moment {
 }
 
 /// The port that users of this node's keys reach.
-fn public_ports(node: &NodeRecord) -> Vec<PublicPort> {
-    let inbound = node.inbound.as_ref();
-    let port = inbound.map(|inbound| PublicPort {
-        inbound: inbound.id,
-        host: links::host(node),
-        port: inbound.port,
-        hello: server_name(inbound, &links::host(node)),
-    });
-    port.into_iter().collect()
+fn public_ports(node: &NodeRecord) -> Arc<[PublicPort]> {
+    let host = links::host(node);
+    let port = |inbound: &Inbound| {
+        let hello = server_name(inbound, &host);
+        PublicPort { inbound: inbound.id, host: host.clone(), port: inbound.port, hello }
+    };
+    node.inbound.iter().map(port).collect()
 }
 
 /// The name to say hello with: one that the inbound is known to answer to.
