@@ -71,6 +71,11 @@ pub fn may_keep(node: &Node, confirmed: bool) -> Result<(), Vec<Reason>> {
     if reasons.is_empty() { Ok(()) } else { Err(reasons) }
 }
 
+/// May a key that left this node for want of health live there again? There is room for it: its client is there still.
+pub fn may_return(node: &Node) -> bool {
+    node.health == Health::Up && node.policy == Policy::Active && node.inbound.is_some()
+}
+
 /// Why the keys that live on a node, confirmed there, are to leave it; `None`: they stay, however the node is doing.
 ///
 /// A node that is down serves nobody; one in maintenance is being emptied (and its users are cut off by nothing, so

@@ -15,7 +15,10 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::Expr,
 };
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 const TABLE: &str = "muster_jobs";
 const TEXT_CHARACTERS: usize = 4096;
@@ -114,6 +117,14 @@ impl JobKind {
             Self::ByHand | Self::Undo => Cause::ByHand,
         }
     }
+
+    /// Whether the keys of such a job go where its list says; those of others go where there is room.
+    pub fn names_targets(self) -> bool {
+        match self {
+            Self::Failover | Self::Drain | Self::Delete => false,
+            Self::Rebalance | Self::ByHand | Self::Undo => true,
+        }
+    }
 }
 
 impl MoveState {
@@ -200,6 +211,14 @@ impl<C: ConnectionTrait> View<'_, C> {
     pub async fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         let rows = job::Entity::find().filter(is_open()).order_by_asc(job::Column::Id).all(self.c).await?;
         self.counted(rows).await
+    }
+
+    /// The jobs that are being carried out: a cheap way to notice that one was begun.
+    pub async fn running_jobs(&self) -> Result<BTreeSet<JobId>, StoreError> {
+        let running = job::Entity::find().select_only().column(job::Column::Id);
+        let running = running.filter(job::Column::State.eq(JobState::Running.as_str()));
+        let ids: Vec<i32> = running.into_tuple().all(self.c).await?;
+        Ok(ids.into_iter().map(|id| JobId(id.into())).collect())
     }
 
     /// The newest job of this kind about this node that is not over; it may be paused.

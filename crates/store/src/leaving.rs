@@ -16,7 +16,7 @@ use crate::{
     keys::lower_status,
     moves::PAGE,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use fleet::{
     id::{KeyId, NodeId, UserId},
     settle::{Cause, Home, Leaving, Moved, Why},
@@ -161,6 +161,28 @@ impl Write<'_> {
             .and_where(home(assignment::Column::State).is_in([State::Arriving, State::Ending]))
             .take();
         self.tx.execute(&here).await?;
+        Ok(())
+    }
+
+    /// Clients that are leaving a node go at this deadline, if they would not go before; `grace` is for those that
+    /// have none of their own.
+    pub async fn shorten_grace(
+        &self,
+        node: NodeId,
+        deadline: DateTime<Utc>,
+        grace: TimeDelta,
+    ) -> Result<(), StoreError> {
+        use assignment::Column::{GraceEndsAt, LeftAt};
+        let later = Condition::any()
+            .add(GraceEndsAt.gt(deadline))
+            .add(Condition::all().add(GraceEndsAt.is_null()).add(LeftAt.gt(deadline - grace)));
+        assignment::Entity::update_many()
+            .col_expr(GraceEndsAt, Expr::value(deadline))
+            .filter(assignment::Column::NodeId.eq(id32(node.0)))
+            .filter(assignment::Column::State.eq(State::Leaving))
+            .filter(later)
+            .exec(&self.tx)
+            .await?;
         Ok(())
     }
 

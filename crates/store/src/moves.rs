@@ -41,6 +41,8 @@ pub struct Resident {
     pub key: KeyId,
     /// Whose.
     pub user: UserId,
+    /// His Telegram id.
+    pub telegram_id: i64,
     /// What it is everywhere.
     pub identity: Identity,
     /// Where it lives.
@@ -262,6 +264,7 @@ fn living_on(nodes: &[i32], after: i32) -> SelectStatement {
             (key::Entity, key::Column::MusterMovedAt),
         ])
         .columns([
+            (user::Entity, user::Column::TelegramId),
             (user::Entity, user::Column::SubscriptionStatus),
             (user::Entity, user::Column::CreatedAt),
             (user::Entity, user::Column::ValidUntil),
@@ -290,6 +293,7 @@ struct Row {
     id: i32,
     key_id: i32,
     user_id: i32,
+    telegram_id: i64,
     node_id: i32,
     assigned_at: DateTime<Utc>,
     since: Option<DateTime<Utc>>,
@@ -318,6 +322,7 @@ impl Row {
         Ok(Resident {
             key: KeyId(self.key_id.into()),
             user: UserId(self.user_id.into()),
+            telegram_id: self.telegram_id,
             identity: Identity {
                 name: ClientName::from_stored(self.xui_email),
                 uuid,

@@ -4,12 +4,13 @@ use crate::{
     StoreError, View, Write,
     batch::{padded, parts},
     entity::user::{self, Subscription},
+    id32, only,
     text::cut,
 };
 use chrono::{DateTime, Utc};
 use fleet::id::UserId;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Set,
     sea_query::OnConflict,
 };
 use std::collections::BTreeMap;
@@ -64,7 +65,7 @@ impl User {
 impl<C: ConnectionTrait> View<'_, C> {
     /// The user with this Telegram id.
     pub async fn find_user(&self, telegram_id: i64) -> Result<Option<User>, StoreError> {
-        let found = user::Entity::find().filter(user::Column::TelegramId.eq(telegram_id)).one(self.c).await?;
+        let found = only(user::Entity::find().filter(user::Column::TelegramId.eq(telegram_id)), self.c).await?;
         Ok(found.map(from_row))
     }
 
@@ -76,6 +77,23 @@ impl<C: ConnectionTrait> View<'_, C> {
             users.extend(found.into_iter().map(|row| (row.telegram_id, from_row(row))));
         }
         Ok(users.into_values().collect())
+    }
+
+    /// The Telegram ids of these users, as far as they are known.
+    pub async fn telegram_ids(&self, users: &[UserId]) -> Result<BTreeMap<UserId, i64>, StoreError> {
+        let users: Vec<i32> = users.iter().map(|user| id32(user.0)).collect();
+        let mut known = BTreeMap::new();
+        for ids in padded(&users) {
+            let rows: Vec<(i32, i64)> = user::Entity::find()
+                .select_only()
+                .columns([user::Column::Id, user::Column::TelegramId])
+                .filter(user::Column::Id.is_in(ids))
+                .into_tuple()
+                .all(self.c)
+                .await?;
+            known.extend(rows.into_iter().map(|(id, telegram_id)| (UserId(id.into()), telegram_id)));
+        }
+        Ok(known)
     }
 }
 
@@ -120,7 +138,7 @@ impl Write<'_> {
         profile: &Profile,
         now: DateTime<Utc>,
     ) -> Result<Option<User>, StoreError> {
-        let found = user::Entity::find().filter(user::Column::TelegramId.eq(telegram_id)).one(&self.tx).await?;
+        let found = only(user::Entity::find().filter(user::Column::TelegramId.eq(telegram_id)), &self.tx).await?;
         let Some(row) = found else { return Ok(None) };
         let mut row = row.into_active_model();
         let told = [

@@ -123,27 +123,32 @@ fn mass_failure(nodes: &[Watched], is_released: impl Fn(i64) -> bool) -> Option<
 /// How many nodes a message for people names; [`Cause`] has all.
 const NAMED: usize = 10;
 
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; our own line is the likelier culprit", self.cause)
+impl Hold {
+    /// For people: what makes us suspect ourselves, with nodes called by these names.
+    #[must_use]
+    pub fn in_words(&self, name: impl Fn(NodeId) -> String) -> String {
+        let cause = match &self.cause {
+            Cause::Canaries => "no canary address answers".to_owned(),
+            Cause::Nodes { failing, of } => {
+                let named: Vec<String> = failing.iter().take(NAMED).map(|node| name(*node)).collect();
+                let more = match failing.len().saturating_sub(NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                format!(
+                    "{} of {of} nodes in service began to fail within {} s ({}{more})",
+                    failing.len(),
+                    WINDOW_MS / 1_000,
+                    named.join(", ")
+                )
+            }
+        };
+        format!("{cause}; our own line is the likelier culprit")
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Canaries => f.write_str("no canary address answers"),
-            Self::Nodes { failing, of } => {
-                let window = WINDOW_MS / 1_000;
-                write!(f, "{} of {of} nodes in service began to fail within {window} s (", failing.len())?;
-                for (index, node) in failing.iter().take(NAMED).enumerate() {
-                    write!(f, "{}{node}", if index == 0 { "" } else { ", " })?;
-                }
-                match failing.len().saturating_sub(NAMED) {
-                    0 => f.write_str(")"),
-                    more => write!(f, " and {more} more)"),
-                }
-            }
-        }
+        f.write_str(&self.in_words(|node| node.to_string()))
     }
 }

@@ -86,6 +86,18 @@ impl State {
         }
     }
 
+    /// Since when the node has been seen to serve its users without a break; `None` while it is not known to.
+    pub fn serving_since_ms(&self) -> Option<i64> {
+        match self {
+            Self::Up { since_ms } | Self::Probation { since_ms, .. } => Some(*since_ms),
+            Self::Unknown
+            | Self::Suspect { .. }
+            | Self::Degraded { .. }
+            | Self::Misconfigured { .. }
+            | Self::Down { .. } => None,
+        }
+    }
+
     /// Since when. `None` while nothing is known.
     pub fn since_ms(&self) -> Option<i64> {
         match self {

@@ -2,9 +2,10 @@
 
 use super::Problem;
 use axum::{
+    body::Bytes,
     extract::{
         FromRequest, FromRequestParts, Request,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
+        rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection},
     },
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -38,6 +39,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// A body that may be left out, or be `null`, and then says nothing.
+#[derive(Debug)]
+pub struct IfAny<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for IfAny<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await?;
+        if matches!(body.trim_ascii(), b"" | b"null") {
+            return Ok(Self(T::default()));
+        }
+        let Json(given) = Json::from_request(Request::from_parts(parts, body.into()), state).await?;
+        Ok(Self(given))
+    }
+}
+
 /// Anything but an object is refused: serde would take a list as well, its items in the order of the fields.
 struct Object<T>(T);
 
@@ -64,6 +83,12 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        unreadable(rejection.status(), rejection.body_text())
     }
 }
 

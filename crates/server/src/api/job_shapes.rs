@@ -1,7 +1,12 @@
 //! Jobs, moves and previews as they are sent and received.
 
-use crate::ops::{moves::Preview, rebalance::Evened};
+use crate::ops::{
+    jobs::Opened,
+    plan::{Plan, Planned},
+    rebalance::Evened,
+};
 use chrono::{DateTime, Utc};
+use fleet::id::JobId;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use store::jobs::{Job, JobMove, MoveState};
@@ -42,7 +47,11 @@ pub struct JobShape {
     pub returned: u64,
     /// No longer to be moved.
     pub cancelled: u64,
-    /// The first of its moves, by key; only where one job is asked for.
+    /// How many old clients still work on the node that it empties, waiting for a sign of their users; only where one
+    /// job is asked for. A deletion ends with the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<u64>,
+    /// The first thousand of its moves, by key; only where one job is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moves: Option<Vec<MoveShape>>,
 }
@@ -52,6 +61,8 @@ pub struct JobShape {
 pub struct MoveShape {
     /// Which key.
     pub key_id: i64,
+    /// Whose; none if he is unknown by now.
+    pub telegram_id: Option<i64>,
     /// Where it lived.
     pub from: Option<i64>,
     /// Where it goes, or went.
@@ -85,22 +96,26 @@ pub struct DrainShape {
     pub partly: bool,
 }
 
-/// Who would go where, and the job that does it.
+/// Who goes where, or would, and the job that does it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DrainAnswer {
-    /// The job; none for a preview.
+pub struct Begun {
+    /// The job; none for a preview, or if nothing is to be done.
     pub job: Option<i64>,
-    /// Every key that lives on the node.
+    /// Every key that moves, who moves first coming first.
     pub moves: Vec<PlannedMove>,
     /// Why some of them fit nowhere.
     pub unplaced_because: Option<String>,
 }
 
-/// Where a key would go.
+/// Where a key goes, or would.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PlannedMove {
     /// Which key.
     pub key_id: i64,
+    /// Whose.
+    pub telegram_id: i64,
+    /// Where it lives.
+    pub from: i64,
     /// Where to; none if it fits nowhere.
     pub to: Option<i64>,
 }
@@ -112,16 +127,17 @@ pub struct SendShape {
     /// The node's name.
     #[schema(min_length = 1, max_length = 64)]
     pub to: String,
-    /// Only say whether that node would take it.
+    /// Only say who would go where.
     #[serde(default)]
     pub dry_run: bool,
 }
 
-/// What was begun.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Begun {
-    /// The job; none if nothing is to be done, or only would be.
-    pub job: Option<i64>,
+/// How a job is to be undone.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UndoShape {
+    /// Only say who would go back where.
+    pub dry_run: bool,
 }
 
 /// What evening out the fleet means.
@@ -137,8 +153,8 @@ pub struct RebalanceShape {
 pub struct RebalanceAnswer {
     /// The job; none if nothing is to be done, or only would be.
     pub job: Option<i64>,
-    /// How many keys move.
-    pub moves: usize,
+    /// Every key that moves, by key.
+    pub moves: Vec<PlannedMove>,
     /// Each node's keys, before and after.
     pub nodes: Vec<ShareShape>,
     /// Why no more keys move than these.
@@ -180,22 +196,25 @@ impl From<&Job> for JobShape {
             failed: of(MoveState::Failed),
             returned: of(MoveState::Returned),
             cancelled: of(MoveState::Cancelled),
+            leaving: None,
             moves: None,
         }
     }
 }
 
-impl JobShape {
-    /// A job with the first of its moves.
-    pub fn with_moves(job: &Job, moves: &[JobMove]) -> Self {
-        Self { moves: Some(moves.iter().map(MoveShape::from).collect()), ..Self::from(job) }
+impl From<&Opened> for JobShape {
+    fn from(opened: &Opened) -> Self {
+        let shape = |m: &JobMove| MoveShape::new(m, opened.users.get(&m.user).copied());
+        let moves = opened.moves.iter().map(shape).collect();
+        Self { leaving: opened.leaving, moves: Some(moves), ..Self::from(&opened.job) }
     }
 }
 
-impl From<&JobMove> for MoveShape {
-    fn from(one: &JobMove) -> Self {
+impl MoveShape {
+    fn new(one: &JobMove, telegram_id: Option<i64>) -> Self {
         Self {
             key_id: one.key.0,
+            telegram_id,
             from: one.from.map(|n| n.0),
             to: one.to.map(|n| n.0),
             state: one.state.as_str(),
@@ -205,17 +224,24 @@ impl From<&JobMove> for MoveShape {
     }
 }
 
-impl DrainAnswer {
-    /// What is known of an emptied node.
-    pub fn of(job: Option<i64>, preview: &Preview) -> Self {
-        let planned = |(resident, to): &(store::moves::Resident, Option<fleet::id::NodeId>)| PlannedMove {
-            key_id: resident.key.0,
-            to: to.map(|n| n.0),
-        };
+impl From<&Planned> for PlannedMove {
+    fn from(planned: &Planned) -> Self {
         Self {
-            job,
-            moves: preview.moves.iter().map(planned).collect(),
-            unplaced_because: preview.why.as_ref().map(ToString::to_string),
+            key_id: planned.key.0,
+            telegram_id: planned.telegram_id,
+            from: planned.from.0,
+            to: planned.to.map(|n| n.0),
+        }
+    }
+}
+
+impl Begun {
+    /// This plan, and the job that carries it out.
+    pub fn new(job: Option<JobId>, plan: &Plan) -> Self {
+        Self {
+            job: job.map(|job| job.0),
+            moves: plan.moves.iter().map(PlannedMove::from).collect(),
+            unplaced_because: plan.why.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -231,7 +257,7 @@ impl From<&Evened> for RebalanceAnswer {
         });
         Self {
             job: evened.job.map(|job| job.0),
-            moves: evened.rebalanced.moves.len(),
+            moves: evened.moves.iter().map(PlannedMove::from).collect(),
             nodes: nodes.collect(),
             rest: evened.rebalanced.rest.to_string(),
         }

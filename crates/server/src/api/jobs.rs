@@ -2,8 +2,8 @@
 
 use super::{
     Problem,
-    extract::{Json, Path, TelegramId},
-    job_shapes::{Begun, DrainAnswer, DrainShape, JobList, JobShape, RebalanceAnswer, RebalanceShape, SendShape},
+    extract::{IfAny, Json, Path, TelegramId},
+    job_shapes::{Begun, DrainShape, JobList, JobShape, RebalanceAnswer, RebalanceShape, SendShape, UndoShape},
     node_shapes::NodeShape,
 };
 use crate::{
@@ -20,8 +20,6 @@ use fleet::{
     id::{JobId, NodeId},
     node::Policy,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Who asks, as far as a job's list is concerned.
@@ -38,18 +36,10 @@ pub(super) fn acting() -> OpenApiRouter<App> {
         .routes(routes!(undo))
         .routes(routes!(drain))
         .routes(routes!(delete))
-        .routes(routes!(end_grace))
         .routes(routes!(enable))
         .routes(routes!(disable))
         .routes(routes!(send))
         .routes(routes!(even_out))
-}
-
-/// Whose wait was ended.
-#[derive(Serialize, ToSchema)]
-struct Ended {
-    /// How many old clients go.
-    ended: u64,
 }
 
 /// The latest jobs, newest first.
@@ -70,8 +60,7 @@ async fn list(State(app): State<App>) -> Result<Json<JobList>, Problem> {
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 async fn one(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobShape>, Problem> {
-    let (job, moves) = jobs::load(&app.store, JobId(id)).await?;
-    Ok(Json(JobShape::with_moves(&job, &moves)))
+    Ok(Json((&jobs::load(&app.store, JobId(id)).await?).into()))
 }
 
 /// Begins no more moves of a job until it is resumed. What is on its way arrives.
@@ -103,25 +92,33 @@ async fn resume(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobS
 }
 
 /// Takes a job back: a new job sends the keys that it moved to where they were.
-#[utoipa::path(post, path = "/jobs/{id}/undo", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
+#[utoipa::path(post, path = "/jobs/{id}/undo", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
+    request_body = Option<UndoShape>, responses(
     (status = 200, body = Begun),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json"),
+    (status = 413, body = Problem, content_type = "application/problem+json"),
+    (status = 415, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn undo(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Begun>, Problem> {
-    let trial = app.config.trial().days;
-    let job = jobs::undo(&app.store, JobId(id), ASKED_BY, trial, (app.clock)()).await?;
+async fn undo(
+    State(app): State<App>,
+    Path(id): Path<i64>,
+    IfAny(how): IfAny<UndoShape>,
+) -> Result<Json<Begun>, Problem> {
+    let now = (app.clock)();
+    let (job, plan) = jobs::undo(&app.store, &app.config, JobId(id), ASKED_BY, how.dry_run, now).await?;
     app.pokes.poke_place();
-    Ok(Json(Begun { job: job.map(|job| job.0) }))
+    Ok(Json(Begun::new(job, &plan)))
 }
 
 /// Empties a node: it takes nobody from now on, and its keys move, each as soon as its new node confirmed it.
 #[utoipa::path(post, path = "/nodes/{id}/drain", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
-    request_body = DrainShape, responses(
-    (status = 200, body = DrainAnswer),
+    request_body = Option<DrainShape>, responses(
+    (status = 200, body = Begun),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
@@ -134,15 +131,15 @@ async fn undo(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Begun>
 async fn drain(
     State(app): State<App>,
     Path(id): Path<i64>,
-    Json(how): Json<DrainShape>,
-) -> Result<Json<DrainAnswer>, Problem> {
+    IfAny(how): IfAny<DrainShape>,
+) -> Result<Json<Begun>, Problem> {
     empty(&app, NodeId(id), &how, false).await
 }
 
 /// Empties a node and deletes it once nothing of ours is left there.
 #[utoipa::path(post, path = "/nodes/{id}/delete", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
-    request_body = DrainShape, responses(
-    (status = 200, body = DrainAnswer),
+    request_body = Option<DrainShape>, responses(
+    (status = 200, body = Begun),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
@@ -155,35 +152,20 @@ async fn drain(
 async fn delete(
     State(app): State<App>,
     Path(id): Path<i64>,
-    Json(how): Json<DrainShape>,
-) -> Result<Json<DrainAnswer>, Problem> {
+    IfAny(how): IfAny<DrainShape>,
+) -> Result<Json<Begun>, Problem> {
     empty(&app, NodeId(id), &how, true).await
 }
 
-async fn empty(app: &App, node: NodeId, how: &DrainShape, delete: bool) -> Result<Json<DrainAnswer>, Problem> {
-    let trial = app.config.trial().days;
+async fn empty(app: &App, node: NodeId, how: &DrainShape, delete: bool) -> Result<Json<Begun>, Problem> {
     if how.dry_run {
-        let preview = moves::preview(&app.store, node, trial).await?;
-        return Ok(Json(DrainAnswer::of(None, &preview)));
+        return Ok(Json(Begun::new(None, &moves::preview(&app.store, &app.config, node).await?)));
     }
     let drain = Drain { deadline: how.deadline, delete, partly: how.partly, asked_by: ASKED_BY.to_owned() };
-    let (job, preview) = moves::drain(&app.store, node, &drain, trial, (app.clock)()).await?;
+    let (job, plan) = moves::drain(&app.store, &app.config, node, &drain, (app.clock)()).await?;
     app.pokes.poke_place();
-    Ok(Json(DrainAnswer::of(Some(job.0), &preview)))
-}
-
-/// Lets everybody who is leaving a node go at once, whether he was seen elsewhere or not.
-#[utoipa::path(post, path = "/nodes/{id}/end-grace", tag = "jobs", params(("id" = i64, Path, minimum = 1)), responses(
-    (status = 200, body = Ended),
-    (status = 400, body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
-    (status = 403, body = Problem, content_type = "application/problem+json"),
-    (status = 404, body = Problem, content_type = "application/problem+json"),
-))]
-async fn end_grace(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<Ended>, Problem> {
-    let ended = moves::end_grace(&app.store, NodeId(id)).await?;
     app.pokes.poke_settle();
-    Ok(Json(Ended { ended }))
+    Ok(Json(Begun::new(job, &plan)))
 }
 
 /// Lets a node take new keys again. What moved off it stays where it is.
@@ -237,13 +219,13 @@ async fn send(
     Json(send): Json<SendShape>,
 ) -> Result<Json<Begun>, Problem> {
     let to = nodes::load_named(&app.store, &send.to).await?;
-    let (_, job) = moves::send(&app.store, id, &to, ASKED_BY, send.dry_run, (app.clock)()).await?;
+    let (job, plan) = moves::send(&app.store, id, &to, ASKED_BY, send.dry_run, (app.clock)()).await?;
     app.pokes.poke_place();
-    Ok(Json(Begun { job: job.map(|job| job.0) }))
+    Ok(Json(Begun::new(job, &plan)))
 }
 
 /// Brings the fleet to its weighted shares with the fewest moves; does nothing while loads differ little.
-#[utoipa::path(post, path = "/rebalance", tag = "jobs", request_body = RebalanceShape, responses(
+#[utoipa::path(post, path = "/rebalance", tag = "jobs", request_body = Option<RebalanceShape>, responses(
     (status = 200, body = RebalanceAnswer),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -252,7 +234,7 @@ async fn send(
     (status = 415, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
-async fn even_out(State(app): State<App>, Json(how): Json<RebalanceShape>) -> Result<Json<RebalanceAnswer>, Problem> {
+async fn even_out(State(app): State<App>, IfAny(how): IfAny<RebalanceShape>) -> Result<Json<RebalanceAnswer>, Problem> {
     let evened = rebalance::rebalance(&app.store, &app.config, ASKED_BY, how.dry_run, (app.clock)()).await?;
     app.pokes.poke_place();
     Ok(Json((&evened).into()))

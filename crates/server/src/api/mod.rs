@@ -15,6 +15,7 @@ pub mod extract;
 pub mod health;
 pub mod job_shapes;
 mod jobs;
+pub(crate) mod leaving;
 pub mod node_shapes;
 mod nodes;
 mod placement;
@@ -71,9 +72,11 @@ fn described(app: &App) -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(users::looking())
         .merge(placement::looking())
         .merge(jobs::looking())
+        .merge(leaving::looking())
         .merge(health::looking());
-    let calls = behind(looking, Scope::Read)
-        .merge(behind(users::acting(), Scope::Bot))
-        .merge(behind(nodes::acting().merge(jobs::acting()).merge(health::acting()), Scope::Admin));
+    let calls = behind(looking, Scope::Read).merge(behind(users::acting(), Scope::Bot)).merge(behind(
+        nodes::acting().merge(jobs::acting()).merge(leaving::acting()).merge(health::acting()),
+        Scope::Admin,
+    ));
     OpenApiRouter::with_openapi(Document::openapi()).nest(BASE, calls).split_for_parts()
 }

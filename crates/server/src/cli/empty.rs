@@ -1,17 +1,16 @@
-//! `muster nodes drain`, `delete` and `end-grace`: nodes that people leave.
+//! `muster nodes drain` and `delete`: nodes that people leave.
 
 use super::{
     ASKED_BY, Failure,
     follow::{Told, Wait, follow},
-    jobs::names,
-    nodes::Named,
-    print::{BY_SERVER, Printed, ask, table},
+    plan::{listed, names, preview, totals},
+    print::{BY_SERVER, Printed, ask},
 };
 use crate::{
-    api::job_shapes::DrainAnswer,
+    api::job_shapes::Begun,
     app::App,
     ops::{
-        moves::{self, Drain as How, MoveError, Preview, read_deadline},
+        moves::{self, Drain as How, MoveError, read_deadline},
         nodes::{self, NodeError},
     },
 };
@@ -19,7 +18,6 @@ use clap::Args;
 use fleet::id::NodeId;
 use serde_json::json;
 use std::{
-    collections::BTreeMap,
     io::{self, IsTerminal as _},
     time::Duration,
 };
@@ -62,21 +60,24 @@ impl Drain {
     }
 
     async fn empty(&self, app: &App, node: &NodeRecord, delete: bool, told: Told) -> Result<Printed, Failure> {
-        let (id, name, trial) = (node.node.id, &node.node.name, app.config.trial().days);
+        let (id, name) = (node.node.id, &node.node.name);
         let aim = if delete { "deleted" } else { "emptied" };
         if self.dry_run {
-            let preview = moves::preview(&app.store, id, trial).await?;
-            let text = format!("node {name} would be {aim}:\n{}", destinations(app, &preview).await?);
-            return Ok(Printed::good(text, json!(DrainAnswer::of(None, &preview))));
+            let plan = moves::preview(&app.store, &app.config, id).await?;
+            return preview(app, &format!("node {name} would be {aim}"), &plan).await;
         }
         let how = How { deadline: self.deadline, delete, partly: self.partly, asked_by: ASKED_BY.to_owned() };
-        let (job, preview) = match moves::drain(&app.store, id, &how, trial, (app.clock)()).await {
+        let (job, plan) = match moves::drain(&app.store, &app.config, id, &how, (app.clock)()).await {
             Ok(begun) => begun,
             Err(refusal @ MoveError::NoRoom { .. }) => return refused(app, id, &refusal).await,
             Err(other) => return Err(other.into()),
         };
-        let document = json!(DrainAnswer::of(Some(job.0), &preview));
-        let keys = preview.moves.len();
+        let document = json!(Begun::new(job, &plan));
+        let keys = plan.moves.len();
+        let Some(job) = job else {
+            let text = format!("no key lives on node {name}, and it takes none until it is enabled again");
+            return Ok(Printed::good(text, document));
+        };
         if !self.wait.wait {
             let text = format!("node {name} is being {aim}: job {job} moves {keys} key(s); {BY_SERVER}");
             return Ok(Printed::good(text, document));
@@ -134,44 +135,18 @@ fn deleted(gone: &NodeRecord) -> Printed {
     Printed::good(format!("node {} is deleted", gone.node.name), json!({"deleted": gone.node.name}))
 }
 
-/// Everybody who is leaving a node goes.
-pub(super) async fn end_grace(app: &App, named: &Named) -> Result<Printed, Failure> {
-    let node = nodes::load_named(&app.store, &named.name).await?;
-    let ended = moves::end_grace(&app.store, node.node.id).await?;
-    let name = &node.node.name;
-    let text = format!("{ended} old client(s) on node {name} wait for nobody any more; {BY_SERVER}");
-    Ok(Printed::good(text, json!({"ended": ended})))
-}
-
 /// A refusal with the list of the keys that fit nowhere.
 async fn refused(app: &App, node: NodeId, refusal: &MoveError) -> Result<Printed, Failure> {
-    let preview = moves::preview(&app.store, node, app.config.trial().days).await?;
+    let plan = moves::preview(&app.store, &app.config, node).await?;
+    let names = names(app).await?;
     let text = format!(
-        "{refusal}\n{}\nnothing was changed (--partly moves those that fit, and leaves the others where they are)",
-        destinations(app, &preview).await?
+        "{refusal}\n{}\n{}\nnothing was changed (--partly moves those that fit, and leaves the others where they are)",
+        totals(&plan, &names),
+        listed(plan.moves.iter().filter(|m| m.to.is_none()), &names)
     );
     let mut document = json!({"error": refusal.to_string()});
     if let MoveError::NoRoom { keys, why, .. } = refusal {
         document["seen"] = json!({"keys": keys, "refusals": why.refusals});
     }
     Ok(Printed { text, document, good: false })
-}
-
-/// How many keys go to each node, and which go nowhere.
-async fn destinations(app: &App, preview: &Preview) -> Result<String, Failure> {
-    let names = names(app).await?;
-    let mut counts: BTreeMap<NodeId, u64> = BTreeMap::new();
-    preview.moves.iter().filter_map(|(_, to)| *to).for_each(|to| *counts.entry(to).or_default() += 1);
-    let rows = counts.iter().map(|(to, keys)| vec![names.get(to).cloned().unwrap_or_default(), keys.to_string()]);
-    let mut text = if counts.is_empty() { "no key would move".to_owned() } else { table(&["TO", "KEYS"], rows) };
-    let stay: Vec<Vec<String>> = preview
-        .moves
-        .iter()
-        .filter(|(_, to)| to.is_none())
-        .map(|(resident, _)| vec![resident.key.to_string(), resident.identity.name.to_string()])
-        .collect();
-    if let Some(why) = &preview.why {
-        text = format!("{text}\n{} fit nowhere: {why}\n{}", stay.len(), table(&["KEY", "CLIENT"], stay));
-    }
-    Ok(text)
 }

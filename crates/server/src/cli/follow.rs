@@ -79,7 +79,8 @@ impl Followed {
 pub(super) async fn follow(app: &App, id: JobId, told: Told) -> Result<Followed, Failure> {
     app.pokes.poke_place();
     let (end, why) = with_loops(app, watch(app, id, told)).await?;
-    let (job, moves) = load(&app.store, id).await?;
+    let opened = load(&app.store, id).await?;
+    let job = &opened.job;
     let left = job.moves.of(MoveState::Failed) + job.moves.open();
     let numbers = numbers(&job.moves);
     let words = match end {
@@ -87,7 +88,7 @@ pub(super) async fn follow(app: &App, id: JobId, told: Told) -> Result<Followed,
         End::Paused => format!("job {id} is paused (muster jobs resume {id}): {numbers}"),
         End::Stuck => format!("job {id} cannot go on for now: {numbers}{why}; a running server goes on trying"),
     };
-    let document = json!(JobShape::with_moves(&job, &moves));
+    let document = json!(JobShape::from(&opened));
     Ok(Followed { good: end == End::Over && left == 0, words, document })
 }
 

@@ -3,18 +3,21 @@
 use super::{
     ASKED_BY, Failure,
     follow::{Told, Wait, follow, numbers},
+    plan::{Names, listed, name, names, preview},
     print::{BY_SERVER, Printed, moment, table},
 };
 use crate::{
     api::job_shapes::{Begun, JobList, JobShape, RebalanceAnswer},
     app::App,
-    ops::{jobs, rebalance},
+    ops::{
+        jobs::{self, Opened},
+        rebalance,
+    },
 };
 use clap::{Args, Subcommand};
 use fleet::id::{JobId, NodeId};
 use serde_json::json;
-use std::collections::BTreeMap;
-use store::jobs::{Job, JobMove, MoveState};
+use store::jobs::MoveState;
 
 /// How many jobs are listed.
 const LISTED: u64 = 100;
@@ -35,7 +38,13 @@ pub(super) enum Jobs {
     /// Let a paused job go on.
     Resume(Which),
     /// Take a job back: what has not begun is cancelled, and a new job sends back what it moved.
-    Undo(Which),
+    Undo {
+        #[command(flatten)]
+        which: Which,
+        /// Only say who would go back where.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -70,13 +79,16 @@ impl Jobs {
                 let text = format!("job {id} goes on: {}; {BY_SERVER}", numbers(&job.moves));
                 Ok(Printed::good(text, json!(JobShape::from(&job))))
             }
-            Self::Undo(Which { id }) => {
-                let undo = jobs::undo(&app.store, JobId(id), ASKED_BY, app.config.trial().days, now).await?;
+            Self::Undo { which: Which { id }, dry_run } => {
+                let (undo, plan) = jobs::undo(&app.store, &app.config, JobId(id), ASKED_BY, dry_run, now).await?;
+                if dry_run {
+                    return preview(&app, &format!("job {id} would be taken back"), &plan).await;
+                }
                 let text = match undo {
                     Some(undo) => format!("job {id} is over; job {undo} sends back what it moved; {BY_SERVER}"),
                     None => format!("job {id} is over; it had moved nothing yet"),
                 };
-                Ok(Printed::good(text, json!(Begun { job: undo.map(|undo| undo.0) })))
+                Ok(Printed::good(text, json!(Begun::new(undo, &plan))))
             }
         }
     }
@@ -98,10 +110,24 @@ async fn list(app: &App) -> Result<Printed, Failure> {
             job.moves.open().to_string(),
             of(MoveState::Waiting),
             of(MoveState::Failed),
+            of(MoveState::Cancelled),
             job.asked_by.clone(),
         ]
     });
-    let head = ["JOB", "KIND", "NODE", "STATE", "SINCE (UTC)", "KEYS", "DONE", "OPEN", "WAITING", "FAILED", "ASKED BY"];
+    let head = [
+        "JOB",
+        "KIND",
+        "NODE",
+        "STATE",
+        "SINCE (UTC)",
+        "KEYS",
+        "DONE",
+        "OPEN",
+        "WAITING",
+        "FAILED",
+        "CANCELLED",
+        "ASKED BY",
+    ];
     let document = JobList { jobs: jobs.iter().map(JobShape::from).collect() };
     Ok(Printed::good(table(&head, rows), json!(document)))
 }
@@ -111,10 +137,10 @@ async fn show(app: &App, id: JobId, told: Option<Told>) -> Result<Printed, Failu
         Some(told) => Some(follow(app, id, told).await?),
         None => None,
     };
-    let (job, moves) = jobs::load(&app.store, id).await?;
-    let text = in_words(&job, &moves, &names(app).await?);
+    let opened = jobs::load(&app.store, id).await?;
+    let text = in_words(&opened, &names(app).await?);
     let Some(followed) = followed else {
-        return Ok(Printed::good(text, json!(JobShape::with_moves(&job, &moves))));
+        return Ok(Printed::good(text, json!(JobShape::from(&opened))));
     };
     let mut document = followed.document;
     if !followed.good {
@@ -123,7 +149,8 @@ async fn show(app: &App, id: JobId, told: Option<Told>) -> Result<Printed, Failu
     Ok(Printed { text: format!("{text}\n{}", followed.words), document, good: followed.good })
 }
 
-fn in_words(job: &Job, moves: &[JobMove], names: &BTreeMap<NodeId, String>) -> String {
+fn in_words(opened: &Opened, names: &Names) -> String {
+    let Opened { job, moves, users, leaving } = opened;
     let of = |node: Option<NodeId>| node.map(|node| name(names, node)).unwrap_or_default();
     let mut rows = vec![
         ["job:".to_owned(), job.id.to_string()],
@@ -134,14 +161,17 @@ fn in_words(job: &Job, moves: &[JobMove], names: &BTreeMap<NodeId, String>) -> S
         ["keys:".to_owned(), numbers(&job.moves)],
     ];
     rows.extend(job.node.map(|node| ["node:".to_owned(), name(names, node)]));
+    rows.extend(leaving.map(|clients| ["still there:".to_owned(), still_there(clients)]));
     rows.extend(job.deadline_at.map(|at| ["deadline:".to_owned(), format!("{} UTC", moment(at))]));
     rows.extend(job.ended_at.map(|at| ["over:".to_owned(), format!("{} UTC", moment(at))]));
     let head = table(&[], rows.into_iter().map(Vec::from));
     let listed = moves.iter().map(|one| {
         let reason = one.reason.clone().unwrap_or_default();
-        vec![one.key.to_string(), of(one.from), of(one.to), one.state.to_string(), moment(one.at), reason]
+        let user = users.get(&one.user).map(ToString::to_string).unwrap_or_default();
+        vec![user, one.key.to_string(), of(one.from), of(one.to), one.state.to_string(), moment(one.at), reason]
     });
-    let mut text = format!("{head}\n{}", table(&["KEY", "FROM", "TO", "STATE", "SINCE (UTC)", "WHY"], listed));
+    let columns = ["USER", "KEY", "FROM", "TO", "STATE", "SINCE (UTC)", "WHY"];
+    let mut text = format!("{head}\n{}", table(&columns, listed));
     let shown = u64::try_from(moves.len()).unwrap_or(u64::MAX);
     if shown < job.moves.total() {
         text = format!("{text}\n(the first {shown} of {})", job.moves.total());
@@ -149,14 +179,9 @@ fn in_words(job: &Job, moves: &[JobMove], names: &BTreeMap<NodeId, String>) -> S
     text
 }
 
-/// Every node's name.
-pub(super) async fn names(app: &App) -> Result<BTreeMap<NodeId, String>, Failure> {
-    let nodes = app.store.read().nodes().await?;
-    Ok(nodes.into_iter().map(|n| (n.node.id, n.node.name)).collect())
-}
-
-fn name(names: &BTreeMap<NodeId, String>, node: NodeId) -> String {
-    names.get(&node).cloned().unwrap_or_else(|| format!("(deleted, {node})"))
+fn still_there(clients: u64) -> String {
+    let plural = if clients == 1 { "" } else { "s" };
+    format!("{clients} old client{plural} for users who were not seen elsewhere yet (muster nodes leaving)")
 }
 
 impl Rebalance {
@@ -168,8 +193,11 @@ impl Rebalance {
             let fair = n.fair.map(|fair| fair.to_string()).unwrap_or_default();
             vec![n.name.clone(), n.before.to_string(), n.after.to_string(), fair]
         });
-        let shares = table(&["NODE", "BEFORE", "AFTER", "FAIR"], rows);
-        let (moves, rest) = (answer.moves, &answer.rest);
+        let mut shares = table(&["NODE", "BEFORE", "AFTER", "FAIR"], rows);
+        let (moves, rest) = (evened.moves.len(), &answer.rest);
+        if self.dry_run && moves > 0 {
+            shares = format!("{shares}\n\n{}", listed(evened.moves.iter(), &names(&app).await?));
+        }
         let what = match evened.job {
             Some(job) => format!("job {job} moves {moves} key(s), then: {rest}"),
             None if moves > 0 => format!("{moves} key(s) would move, then: {rest}"),

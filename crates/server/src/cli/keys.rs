@@ -3,6 +3,7 @@
 use super::{
     ASKED_BY, Failure,
     follow::{Told, Wait, follow},
+    plan::preview,
     print::{BY_SERVER, Printed, table},
     with_loops,
 };
@@ -57,7 +58,7 @@ pub(super) struct Move {
     /// The node's name (or id).
     #[arg(long, value_name = "NODE")]
     to: String,
-    /// Only say whether that node would take it.
+    /// Only say whether that node would take it, and from where.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -112,10 +113,11 @@ async fn obtain_now(app: &App, ask: Ask) -> Result<KeyId, Failure> {
     }
 }
 
-/// Whether a node refused because of what was seen of it before `since`, and for nothing else.
+/// Whether a node refused because of what was seen of it before `since`, and for nothing else. Trouble has no time:
+/// it may stand there from before until the first pass over the panel has ended.
 async fn is_old(app: &App, why: &NoRoom, since: DateTime<Utc>) -> Result<bool, Failure> {
     let nodes = app.store.read().nodes().await?;
-    let seen = |node: &NodeRecord| node.checked_at.is_some_and(|at| at > since);
+    let seen = |node: &NodeRecord| node.checked_at.is_some_and(|at| at > since) && node.trouble.is_none();
     let unseen: BTreeSet<NodeId> = nodes.iter().filter(|n| !seen(n)).map(|n| n.node.id).collect();
     let observed = |reason: &Reason| {
         matches!(reason, Reason::NotObserved | Reason::Doubtful { .. } | Reason::Down { .. } | Reason::NoInbound)
@@ -138,10 +140,10 @@ async fn show(app: &App, telegram_id: i64) -> Result<Printed, Failure> {
 impl Move {
     async fn run(self, app: &App, told: Told) -> Result<Printed, Failure> {
         let (id, to) = (self.telegram_id, load_named(&app.store, &self.to).await?);
-        let (_, job) = send(&app.store, id, &to, ASKED_BY, self.dry_run, (app.clock)()).await?;
-        let (name, document) = (&to.node.name, json!(Begun { job: job.map(|job| job.0) }));
+        let (job, plan) = send(&app.store, id, &to, ASKED_BY, self.dry_run, (app.clock)()).await?;
+        let (name, document) = (&to.node.name, json!(Begun::new(job, &plan)));
         match job {
-            None => Ok(Printed::good(format!("node {name} would take the key of user {id}"), document)),
+            None => preview(app, &format!("node {name} would take the key of user {id}"), &plan).await,
             Some(job) if self.wait.wait => Ok(follow(app, job, told).await?.complete(document)),
             Some(job) => {
                 let text = format!("job {job} moves the key of user {id} to node {name}; {BY_SERVER}");

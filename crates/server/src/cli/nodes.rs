@@ -3,9 +3,10 @@
 use super::{
     Failure,
     edit::Edit,
-    empty::{Delete, Drain, end_grace},
+    empty::{Delete, Drain},
     follow::Told,
     layers::{examined, layers},
+    leaving,
     print::{Printed, table},
     secrets::Secrets,
 };
@@ -43,6 +44,8 @@ pub(super) enum Nodes {
     Disable(Named),
     /// Let everybody who is leaving a node go at once, whether he was seen elsewhere or not.
     EndGrace(Named),
+    /// List the users who are still on a node that their keys left, and until when.
+    Leaving(Named),
     /// Delete a node. Its users move first; one with nothing of ours on it goes at once.
     Delete(Delete),
 }
@@ -115,7 +118,8 @@ impl Nodes {
             Self::Drain(drain) => drain.run(&app, told).await,
             Self::Enable(named) => set_policy(&app, &named, Policy::Active, "takes new keys").await,
             Self::Disable(named) => set_policy(&app, &named, Policy::Inactive, "takes no new keys").await,
-            Self::EndGrace(named) => end_grace(&app, &named).await,
+            Self::EndGrace(named) => leaving::end_grace(&app, &named).await,
+            Self::Leaving(named) => leaving::list(&app, &named).await,
             Self::Delete(delete) => delete.run(&app, told).await,
         }
     }

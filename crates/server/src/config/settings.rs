@@ -78,8 +78,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         set: |c, v| { c.moves.cool_down = duration(v)?; Ok(()) } },
     Setting { section: "moves", key: "tolerance", about: "By how many percent loads may differ before rebalancing does anything.", sample: "10",
         set: |c, v| { c.moves.tolerance = count(v)?; Ok(()) } },
-    Setting { section: "moves", key: "seen_every", about: "How often each panel is asked which users were seen on it.", sample: "1m",
-        set: |c, v| { c.moves.seen_every = duration(v)?; Ok(()) } },
+    Setting { section: "moves", key: "seen_every", about: "How often each panel is asked which users were seen on it, at least 1m.", sample: "1m",
+        set: |c, v| { c.moves.seen_every = at_least_a_minute(v)?; Ok(()) } },
     Setting { section: "moves", key: "rebalance_every", about: "How often the fleet is evened out by itself. Default: only when asked.", sample: "",
         set: |c, v| { c.moves.rebalance_every = Some(duration(v)?); Ok(()) } },
     Setting { section: "users", key: "trial_enabled", about: "Whether new users get a trial; otherwise their accounts never run out.", sample: "true",
@@ -227,6 +227,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     let parsed = humantime::parse_duration(text).ok();
     let sensible = parsed.filter(|d| (Duration::from_millis(10)..=Duration::from_hours(30 * 24)).contains(d));
     sensible.ok_or_else(|| "a time from 10ms to 30d, such as 300ms, 5s, 10m or 24h".to_owned())
+}
+
+/// Panels are asked about all their clients at once, which costs them something.
+fn at_least_a_minute(text: &str) -> Result<Duration, String> {
+    let enough = duration(text).ok().filter(|time| *time >= Duration::from_mins(1));
+    enough.ok_or_else(|| "a time from 1m to 30d, such as 1m or 5m".to_owned())
 }
 
 /// A lone word that is no level would pass for the name of a module, and silence everything else.

@@ -16,9 +16,9 @@ pub mod settle;
 pub mod sync;
 pub mod tidy;
 
-use crate::{config::Config, panels::Clock, waiters::Waiters};
+use crate::{config::Config, ops::leaving, panels::Clock, waiters::Waiters};
 use driver::drive;
-use fleet::{id::NodeId, settle::Settings};
+use fleet::id::NodeId;
 use panel::Deadlines;
 use place::{guard::Guard, rescue::Limits};
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -129,12 +129,11 @@ impl Loops {
     }
 
     fn settle(&self) -> settle::Settle {
-        let grace_ms = i64::try_from(self.config.moves.grace.as_millis()).unwrap_or(i64::MAX);
         settle::Settle {
             store: self.store.clone(),
             pokes: self.pokes.clone(),
             clock: self.clock.clone(),
-            settings: Settings { grace_ms, ..Settings::default() },
+            settings: leaving::settings(&self.config),
             watching_since: (self.clock)(),
         }
     }

@@ -68,8 +68,9 @@ impl Place {
     /// Moves keys off nodes that may not keep them. True while there are more than could be moved at once.
     async fn rescue(&mut self) -> bool {
         let moved = async {
-            let hold = self.guard.look(&self.store, (self.clock)()).await?;
-            rescue::pass(&self.store, &self.limits, hold.as_ref(), (self.clock)()).await
+            let nodes = self.store.read().nodes().await?;
+            let hold = self.guard.look(&self.store, &nodes, (self.clock)()).await?;
+            rescue::pass(&self.store, &nodes, &self.limits, hold.as_ref(), (self.clock)()).await
         };
         match moved.await {
             Ok(rescued) => {

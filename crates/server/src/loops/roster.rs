@@ -12,8 +12,11 @@ use crate::{
     },
     panels,
 };
-use fleet::id::NodeId;
-use std::{collections::BTreeMap, sync::Arc};
+use fleet::id::{JobId, NodeId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::{
     StoreError,
     nodes::{NodeRecord, NodesMark},
@@ -31,6 +34,8 @@ pub struct Roster {
     running: BTreeMap<NodeId, Running>,
     /// How the nodes stood when these were started.
     mark: Option<NodesMark>,
+    /// The jobs that were running at the last look: another process may begin one, or let one go on.
+    jobs: BTreeSet<JobId>,
     /// Whom the probes tell.
     told: mpsc::Sender<Told>,
 }
@@ -54,7 +59,7 @@ impl Pass for Roster {
 impl Roster {
     /// A roster without loops yet. The node loops end when `stop` does.
     pub fn new(with: Loops, told: mpsc::Sender<Told>, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        Self { with, stop, tasks, running: BTreeMap::new(), mark: None, told }
+        Self { with, stop, tasks, running: BTreeMap::new(), mark: None, jobs: BTreeSet::new(), told }
     }
 
     async fn follow(&mut self) -> Result<(), StoreError> {
@@ -62,10 +67,17 @@ impl Roster {
         if self.mark != Some(mark) {
             self.start_and_stop().await?;
             self.mark = Some(mark);
+            // It may be emptied from now on, or serve again.
+            self.with.pokes.poke_place();
         }
         for id in self.with.store.read().unsettled_nodes().await? {
             self.with.pokes.poke_node(id);
         }
+        let jobs = self.with.store.read().running_jobs().await?;
+        if !jobs.is_subset(&self.jobs) {
+            self.with.pokes.poke_place();
+        }
+        self.jobs = jobs;
         Ok(())
     }
 

@@ -5,15 +5,16 @@ use super::{
     driver::{Pass, Rest},
 };
 use crate::{
-    ops::keys::{counted, home},
+    ops::{
+        keys::{counted, home},
+        leaving::fates,
+    },
     panels::Clock,
 };
 use chrono::{DateTime, Utc};
 use fleet::{
-    health::State,
     id::{KeyId, NodeId},
-    node::{Health, Policy},
-    settle::{Fate, Settings, Why, settle},
+    settle::{Fate, Settings, Why},
 };
 use std::{collections::BTreeMap, time::Duration};
 use store::{Store, StoreError, Write, events::Event, leaving::LeavingKey, nodes::NodeRecord};
@@ -94,13 +95,7 @@ fn decide(
 ) -> Settled {
     let mut settled = Settled::default();
     for mut key in keys {
-        for old in &mut key.moved.leaving {
-            let node = nodes.get(&old.node);
-            let since = node.and_then(|n| serving_since_ms(n.watch.state()));
-            old.serving_since_ms = since.map(|ms| ms.max(watching_since.timestamp_millis()));
-            old.may_return = node.is_some_and(may_return);
-        }
-        for (node, fate) in settle(&key.moved, settings, now.timestamp_millis()) {
+        for (node, fate) in fates(&mut key, nodes, settings, watching_since, now) {
             match fate {
                 Fate::Keep { .. } => {}
                 Fate::Remove { why } => drop(settled.removed.insert((key.key, node), why)),
@@ -109,23 +104,6 @@ fn decide(
         }
     }
     settled
-}
-
-/// Since when a node is known to serve its users.
-fn serving_since_ms(state: &State) -> Option<i64> {
-    match state {
-        State::Up { since_ms } | State::Probation { since_ms, .. } => Some(*since_ms),
-        State::Unknown
-        | State::Suspect { .. }
-        | State::Degraded { .. }
-        | State::Misconfigured { .. }
-        | State::Down { .. } => None,
-    }
-}
-
-/// Whether keys may live on a node again that they left.
-fn may_return(node: &NodeRecord) -> bool {
-    node.node.health == Health::Up && node.node.policy == Policy::Active && node.node.inbound.is_some()
 }
 
 async fn carry_out(

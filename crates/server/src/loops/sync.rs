@@ -16,9 +16,9 @@ use crate::{
     waiters::{News, Waiters},
 };
 use chrono::{DateTime, Utc};
-use fleet::id::NodeId;
+use fleet::id::{JobId, KeyId, NodeId};
 use panel::{Panel, PanelError};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use store::{
     Store, StoreError, Write,
     arrivals::{Arrival, Arrived},
@@ -214,6 +214,34 @@ impl Sync {
         Ok(())
     }
 
+    /// "3 keys moved from a to b (job 5)".
+    async fn arrivals(
+        &self,
+        tx: &Write<'_>,
+        here: &str,
+        moved: &[&Arrived],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Event>, StoreError> {
+        let mut groups: BTreeMap<(Option<NodeId>, Option<JobId>), Vec<KeyId>> = BTreeMap::new();
+        for arrived in moved {
+            if let Arrival::Moved { from, job, .. } = arrived.how {
+                groups.entry((from, job)).or_default().push(arrived.key);
+            }
+        }
+        let labels = tx.read().node_labels(&groups.keys().filter_map(|(from, _)| *from).collect()).await?;
+        let event = |((from, job), keys): ((Option<NodeId>, Option<JobId>), Vec<KeyId>)| {
+            let from = from.map_or(String::new(), |id| {
+                let name = labels.get(&id).map_or("a deleted node", |label| label.name.as_str());
+                format!(" from {name}")
+            });
+            let job = job.map(|job| format!(" (job {job})")).unwrap_or_default();
+            let message = format!("{} moved{from} to {here}{job}", counted(keys.len(), "key"));
+            let key = keys.first().copied().filter(|_| keys.len() == 1);
+            Event { at: now, kind: "moved", node: Some(self.node), key, message }
+        };
+        Ok(groups.into_iter().map(event).collect())
+    }
+
     /// Keys that moved here point here from now on. Says how many there are.
     async fn follow(&self, tx: &Write<'_>, arrived: &[Arrived], now: DateTime<Utc>) -> Result<usize, StoreError> {
         let moved: Vec<&Arrived> = arrived.iter().filter(|a| matches!(a.how, Arrival::Moved { .. })).collect();
@@ -223,8 +251,7 @@ impl Sync {
         let Some(node) = tx.read().find_node(self.node).await? else { return Ok(0) };
         let addresses = moved.iter().filter_map(|a| Some(home(&node, a.key, a.user, a.identity.clone()).ok()?.address));
         tx.set_addresses(&addresses.collect::<Vec<_>>(), now).await?;
-        let message = format!("{} moved to {}", counted(moved.len(), "key"), node.node.name);
-        tx.add_events(&[Event { at: now, kind: "moved", node: Some(self.node), key: None, message }]).await?;
+        tx.add_events(&self.arrivals(tx, &node.node.name, &moved, now).await?).await?;
         Ok(moved.len())
     }
 }

@@ -1,23 +1,29 @@
 //! Jobs: paused, resumed, undone.
 
-use super::{keys::counted, moves::add_planned};
+use super::{
+    keys::counted,
+    plan::{Plan, Planned, open_job},
+};
+use crate::config::Config;
 use chrono::{DateTime, Utc};
 use fleet::{
-    id::{JobId, KeyId, NodeId},
-    node::Policy,
+    id::{JobId, KeyId, NodeId, UserId},
+    node::{Node, Policy},
+    place::Wants,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
 use store::{
-    Store, StoreError,
+    Store, StoreError, Write,
     events::Event,
-    jobs::{Job, JobKind, JobMove, JobState, MoveState},
+    jobs::{Job, JobKind, JobMove, JobState, MoveState, NewJob},
+    moves::Resident,
 };
 
 /// How many moves of a job are shown.
-const SHOWN: u64 = 1000;
+pub const SHOWN: u64 = 1000;
 
 /// Why a job is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +42,30 @@ pub enum JobError {
     Store(#[from] StoreError),
 }
 
-/// A job with the first thousand of its moves, by key.
-pub async fn load(store: &Store, id: JobId) -> Result<(Job, Vec<JobMove>), JobError> {
+/// A job and what it is about.
+#[derive(Debug)]
+pub struct Opened {
+    /// The job.
+    pub job: Job,
+    /// The first thousand of its moves, by key.
+    pub moves: Vec<JobMove>,
+    /// The Telegram ids of their users.
+    pub users: BTreeMap<UserId, i64>,
+    /// Where the job empties a node: how many old clients still work there, waiting for a sign of their users.
+    pub leaving: Option<u64>,
+}
+
+/// A job with its moves.
+pub async fn load(store: &Store, id: JobId) -> Result<Opened, JobError> {
     let read = store.read();
     let job = read.job(id).await?.ok_or(JobError::Unknown(id))?;
     let moves = read.moves_of(id, None, SHOWN).await?;
-    Ok((job, moves))
+    let users = read.telegram_ids(&moves.iter().map(|m| m.user).collect::<Vec<_>>()).await?;
+    let leaving = match job.node.filter(|_| matches!(job.kind, JobKind::Drain | JobKind::Delete)) {
+        Some(node) => Some(read.count_leaving().await?.get(&node).copied().unwrap_or_default()),
+        None => None,
+    };
+    Ok(Opened { job, moves, users, leaving })
 }
 
 /// Pauses a job, or lets it go on. What is on its way already arrives.
@@ -60,50 +84,71 @@ pub async fn set_paused(store: &Store, id: JobId, paused: bool, now: DateTime<Ut
 }
 
 /// Takes a job back: what has not begun is cancelled, and a new job sends the keys that it moved back to where they
-/// were, if those nodes take them; a node that the job was emptying takes keys again. Gives that job, if there is anything for it to do.
+/// were, if those nodes take them; a node that the job was emptying takes keys again. Gives that job, if there is
+/// anything for it to do, and who goes back. With `dry_run` only says who would.
 pub async fn undo(
     store: &Store,
+    config: &Config,
     id: JobId,
     asked_by: &str,
-    trial_days: Option<u32>,
+    dry_run: bool,
     now: DateTime<Utc>,
-) -> Result<Option<JobId>, JobError> {
+) -> Result<(Option<JobId>, Plan), JobError> {
     let tx = store.write().await?;
     let job = tx.read().job(id).await?.ok_or(JobError::Unknown(id))?;
+    let emptied = job.node.filter(|_| matches!(job.kind, JobKind::Drain | JobKind::Delete));
     let open = tx.read().moves_in(id, &[MoveState::Planned, MoveState::Waiting]).await?;
+    let (back, plan) = way_back(&tx, id, emptied, config.trial().days).await?;
+    if back.is_empty() && open.is_empty() {
+        return Err(JobError::NothingLeft(id));
+    }
+    if dry_run {
+        return Ok((None, plan));
+    }
     let cancelled: Vec<KeyId> = open.iter().map(|m| m.key).collect();
     tx.set_moves(id, &cancelled, MoveState::Cancelled, Some("the job was undone"), now).await?;
-    let moved = tx.read().moves_in(id, &[MoveState::Done, MoveState::Arriving]).await?;
-    let at: BTreeSet<NodeId> = moved.iter().filter_map(|m| m.to).chain(moved.iter().filter_map(|m| m.from)).collect();
-    let residents = tx.read().residents(&at.into_iter().collect::<Vec<_>>(), trial_days).await?;
-    let residents: BTreeMap<KeyId, _> = residents.into_iter().map(|r| (r.key, r)).collect();
-    let back = moved.iter().filter_map(|m| {
-        let resident = residents.get(&m.key)?;
-        let is_there = Some(resident.node) == m.to || resident.arriving_to == m.to;
-        (is_there && m.from.is_some()).then_some((resident, m.from))
-    });
-    let back: Vec<_> = back.collect();
     if job.state != JobState::Done {
         tx.set_job_state(id, JobState::Done, now).await?;
     }
-    let emptied = job.node.filter(|_| matches!(job.kind, JobKind::Drain | JobKind::Delete));
     if let Some(node) = emptied {
         // Its keys could not go back to a node that is being emptied.
         tx.set_policy(node, Policy::Active, now).await?;
     }
-    if back.is_empty() && cancelled.is_empty() {
-        return Err(JobError::NothingLeft(id));
-    }
-    let moved = back.len();
-    let undo = match moved {
-        0 => None,
-        _ => Some(add_planned(&tx, JobKind::Undo, job.node, asked_by, None, back.into_iter(), now).await?),
-    };
+    let (node, asked) = (job.node, asked_by.to_owned());
+    let new = NewJob { kind: JobKind::Undo, node, asked_by: asked, deadline_at: None, note: None };
+    let undo = if back.is_empty() { None } else { Some(open_job(&tx, &new, &back, now).await?) };
     let mut message = format!("job {id} ({}) is undone, asked for by {asked_by}", job.kind);
     if let Some(undo) = undo {
-        let _ = write!(message, ": {} to go back (job {undo})", counted(moved, "key"));
+        let _ = write!(message, ": {} to go back (job {undo})", counted(back.len(), "key"));
     }
     tx.add_events(&[Event { at: now, kind: "job", node: job.node, key: None, message }]).await?;
     tx.commit().await?;
-    Ok(undo)
+    Ok((undo, plan))
+}
+
+/// The keys that live, or are about to live, where this job sent them, each with the node that it came from; and the
+/// same as far as those nodes would take them now. `emptied` counts as one that takes keys again.
+async fn way_back(
+    tx: &Write<'_>,
+    id: JobId,
+    emptied: Option<NodeId>,
+    trial_days: Option<u32>,
+) -> Result<(Vec<Planned>, Plan), StoreError> {
+    let read = tx.read();
+    let moved = read.moves_in(id, &[MoveState::Done, MoveState::Arriving]).await?;
+    let at: BTreeSet<NodeId> = moved.iter().filter_map(|m| m.to).chain(moved.iter().filter_map(|m| m.from)).collect();
+    let residents = read.residents(&at.into_iter().collect::<Vec<_>>(), trial_days).await?;
+    let mut residents: BTreeMap<KeyId, Resident> = residents.into_iter().map(|r| (r.key, r)).collect();
+    let there = moved.iter().filter_map(|m| {
+        let (from, to) = (m.from?, m.to?);
+        let resident = residents.remove(&m.key).filter(|r| r.node == to || r.arriving_to == Some(to))?;
+        // One that is on its way arrives first.
+        let resident = Resident { node: to, ..resident };
+        Some((resident, Wants { pin: Some(from), ..Wants::default() }))
+    });
+    let there: Vec<(Resident, Wants)> = there.collect();
+    let back = there.iter().map(|(resident, wants)| Planned::new(resident, wants.pin)).collect();
+    let mut fleet: Vec<Node> = read.nodes().await?.into_iter().map(|n| n.node).collect();
+    fleet.iter_mut().filter(|n| Some(n.id) == emptied).for_each(|n| n.policy = Policy::Active);
+    Ok((back, Plan::place(&fleet, there)))
 }

@@ -4,9 +4,11 @@
 pub mod health;
 pub mod jobs;
 pub mod keys;
+pub mod leaving;
 pub mod moves;
 pub mod nodes;
 pub mod placement;
+pub mod plan;
 pub mod rebalance;
 pub mod tokens;
 pub mod users;

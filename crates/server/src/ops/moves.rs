@@ -3,21 +3,23 @@
 //! Nothing here speaks to a panel: a job with its list of moves is written down, and the place loop carries it out as
 //! it does for a node that died.
 
-use super::keys::counted;
+use super::{
+    keys::counted,
+    plan::{Plan, Planned, open_job},
+};
+use crate::config::Config;
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet::{
-    budget::{Budget, Fairness},
     id::{JobId, KeyId, NodeId},
     node::Policy,
-    place::{Key, NoRoom, Placed, Reason, Wants, may_take, place_within},
+    place::{NoRoom, Reason, Wants, may_take},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use store::{
-    Store, StoreError, Write,
+    Store, StoreError,
     events::Event,
-    jobs::{JobKind, JobState, MoveState, NewJob, NewMove},
+    jobs::{JobKind, JobState, NewJob},
     keys::KeyState,
-    leaving::Whose,
     moves::Resident,
     nodes::NodeRecord,
 };
@@ -61,51 +63,22 @@ pub enum MoveError {
     Store(#[from] StoreError),
 }
 
-/// Who would go where if a node were emptied now.
-#[derive(Debug)]
-pub struct Preview {
-    /// The node.
-    pub node: NodeRecord,
-    /// Every key that lives there, with where it would go, if anywhere.
-    pub moves: Vec<(Resident, Option<NodeId>)>,
-    /// Why some would go nowhere.
-    pub why: Option<Arc<NoRoom>>,
-}
-
-impl Preview {
-    /// The keys that fit nowhere.
-    pub fn unplaced(&self) -> Vec<KeyId> {
-        self.moves.iter().filter(|(_, to)| to.is_none()).map(|(r, _)| r.key).collect()
-    }
-
-    fn refusal(&self) -> Option<MoveError> {
-        let why = self.why.clone()?;
-        Some(MoveError::NoRoom { node: self.node.node.name.clone(), keys: self.unplaced(), why })
-    }
-}
-
 /// Who would go where if this node were emptied now. Changes nothing.
-pub async fn preview(store: &Store, node: NodeId, trial_days: Option<u32>) -> Result<Preview, MoveError> {
-    let nodes = store.read().nodes().await?;
-    let residents = store.read().residents(&[node], trial_days).await?;
-    previewed(&nodes, node, residents)
+pub async fn preview(store: &Store, config: &Config, node: NodeId) -> Result<Plan, MoveError> {
+    let read = store.read();
+    let nodes = read.nodes().await?;
+    find(&nodes, node)?;
+    Ok(emptied(&nodes, node, read.residents(&[node], config.trial().days).await?))
 }
 
-fn previewed(nodes: &[NodeRecord], node: NodeId, mut residents: Vec<Resident>) -> Result<Preview, MoveError> {
-    let record = nodes.iter().find(|n| n.node.id == node).cloned();
-    let record = record.ok_or_else(|| MoveError::UnknownNode(node.to_string()))?;
-    residents.sort_by_key(fairness);
+fn emptied(nodes: &[NodeRecord], node: NodeId, residents: Vec<Resident>) -> Plan {
     let wants = Wants { avoid: [node].into(), ..Wants::default() };
-    let keys: Vec<Key> = residents.iter().map(|r| Key { id: r.key, home: None, wants: wants.clone() }).collect();
     let fleet: Vec<_> = nodes.iter().map(|n| n.node.clone()).collect();
-    let Placed { moves, held, .. } = place_within(&fleet, &keys, &mut Budget::unlimited());
-    let to: BTreeMap<KeyId, NodeId> = moves.into_iter().map(|m| (m.key, m.to)).collect();
-    let moves = residents.into_iter().map(|r| (r.clone(), to.get(&r.key).copied())).collect();
-    Ok(Preview { node: record, moves, why: held.first().map(|h| h.why.clone()) })
+    Plan::place(&fleet, residents.into_iter().map(|resident| (resident, wants.clone())).collect())
 }
 
-fn fairness(resident: &Resident) -> Fairness {
-    Fairness { paying: resident.paying, seen_ms: resident.seen_at.map(|at| at.timestamp_millis()), key: resident.key }
+fn find(nodes: &[NodeRecord], node: NodeId) -> Result<&NodeRecord, MoveError> {
+    nodes.iter().find(|n| n.node.id == node).ok_or_else(|| MoveError::UnknownNode(node.to_string()))
 }
 
 /// How a node is emptied.
@@ -128,56 +101,51 @@ pub fn read_deadline(text: &str) -> Result<Duration, &'static str> {
 }
 
 /// Empties a node: it takes nobody from now on, and a job moves its keys, each as soon as its new node has
-/// confirmed it. Fails, with nothing done, when some keys fit nowhere and that was not allowed for.
+/// confirmed it. A deadline holds for clients that are leaving it already as well. No job is opened where nothing is
+/// left to do. Fails, with nothing done, when some keys fit nowhere and that was not allowed for.
 pub async fn drain(
     store: &Store,
+    config: &Config,
     node: NodeId,
     how: &Drain,
-    trial_days: Option<u32>,
     now: DateTime<Utc>,
-) -> Result<(JobId, Preview), MoveError> {
+) -> Result<(Option<JobId>, Plan), MoveError> {
     let tx = store.write().await?;
     let nodes = tx.read().nodes().await?;
-    let residents = tx.read().residents(&[node], trial_days).await?;
-    let preview = previewed(&nodes, node, residents)?;
-    if let Some(refusal) = preview.refusal().filter(|_| !how.partly) {
-        return Err(refusal);
+    let name = find(&nodes, node)?.node.name.clone();
+    let plan = emptied(&nodes, node, tx.read().residents(&[node], config.trial().days).await?);
+    if let Some(why) = plan.why.clone().filter(|_| !how.partly) {
+        return Err(MoveError::NoRoom { node: name, keys: plan.unplaced(), why });
     }
     tx.set_policy(node, Policy::Maintenance, now).await?;
     let kind = if how.delete { JobKind::Delete } else { JobKind::Drain };
-    let deadline = how.deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| now + d);
+    let deadline_at = how.deadline.and_then(|d| TimeDelta::from_std(d).ok()).map(|d| now + d);
+    if let Some(deadline) = deadline_at {
+        tx.shorten_grace(node, deadline, TimeDelta::from_std(config.moves.grace).unwrap_or_default()).await?;
+    }
     for other in [JobKind::Drain, JobKind::Delete].into_iter().filter(|other| *other != kind) {
         if let Some(old) = tx.read().find_running_job(other, Some(node)).await? {
             tx.set_job_state(old.id, JobState::Done, now).await?;
         }
     }
-    let job = if let Some(job) = tx.read().find_running_job(kind, Some(node)).await? {
-        job.id
-    } else {
-        let moves = preview.moves.iter().map(|(resident, _)| (resident, None));
-        add_planned(&tx, kind, Some(node), &how.asked_by, deadline, moves, now).await?
+    let job = match tx.read().find_running_job(kind, Some(node)).await? {
+        Some(job) => Some(job.id),
+        None if plan.moves.is_empty() && !how.delete => None,
+        None => {
+            let new = NewJob { kind, node: Some(node), asked_by: how.asked_by.clone(), deadline_at, note: None };
+            Some(open_job(&tx, &new, &plan.moves, now).await?)
+        }
     };
-    let name = nodes.iter().find(|n| n.node.id == node).map_or_else(|| node.to_string(), |n| n.node.name.clone());
     let message = format!(
-        "node {name} is to be {}: {} to move, asked for by {} (job {job})",
+        "node {name} is to be {}: {} to move, asked for by {}{}",
         if how.delete { "deleted" } else { "emptied" },
-        counted(preview.moves.len(), "key"),
-        how.asked_by
+        counted(plan.moves.len(), "key"),
+        how.asked_by,
+        job.map(|job| format!(" (job {job})")).unwrap_or_default()
     );
     tx.add_events(&[Event { at: now, kind: "job", node: Some(node), key: None, message }]).await?;
     tx.commit().await?;
-    Ok((job, preview))
-}
-
-/// The grace of everybody who is leaving this node ends: their old clients go at once.
-pub async fn end_grace(store: &Store, node: NodeId) -> Result<u64, MoveError> {
-    let tx = store.write().await?;
-    if tx.read().find_node(node).await?.is_none() {
-        return Err(MoveError::UnknownNode(node.to_string()));
-    }
-    let ended = tx.end_grace(Whose::Node(node)).await?;
-    tx.commit().await?;
-    Ok(ended)
+    Ok((job, plan))
 }
 
 /// Sends a user's key to a node. With `dry_run` only says whether that node would take it.
@@ -188,48 +156,27 @@ pub async fn send(
     asked_by: &str,
     dry_run: bool,
     now: DateTime<Utc>,
-) -> Result<(KeyId, Option<JobId>), MoveError> {
+) -> Result<(Option<JobId>, Plan), MoveError> {
     let tx = store.write().await?;
     let user = tx.read().find_user(telegram_id).await?.ok_or(MoveError::UnknownUser(telegram_id))?;
     let keys = tx.read().keys_of(&[user.id]).await?;
     let key = keys.into_iter().find(|k| k.state == KeyState::Active).ok_or(MoveError::NoKey(telegram_id))?;
     let from = key.node.ok_or(MoveError::NoKey(telegram_id))?;
-    if from == to.node.id {
+    let target = to.node.id;
+    if from == target {
         return Err(MoveError::AtHome(to.node.name.clone()));
     }
     if let Err(reasons) = may_take(&to.node, &Wants::default()) {
         return Err(MoveError::Refused { node: to.node.name.clone(), reasons });
     }
+    let moves = vec![Planned { key: key.id, user: user.id, telegram_id, from, to: Some(target) }];
+    let plan = Plan { moves, why: None };
     if dry_run {
-        return Ok((key.id, None));
+        return Ok((None, plan));
     }
-    let residents = tx.read().residents(&[from], None).await?;
-    let resident = residents.iter().find(|r| r.key == key.id).ok_or(MoveError::NoKey(telegram_id))?;
-    let moves = std::iter::once((resident, Some(to.node.id)));
-    let job = add_planned(&tx, JobKind::ByHand, Some(to.node.id), asked_by, None, moves, now).await?;
+    let (node, asked_by) = (Some(target), asked_by.to_owned());
+    let new = NewJob { kind: JobKind::ByHand, node, asked_by, deadline_at: None, note: None };
+    let job = open_job(&tx, &new, &plan.moves, now).await?;
     tx.commit().await?;
-    Ok((key.id, Some(job)))
-}
-
-/// Opens a job with these moves on its list.
-pub(super) async fn add_planned<'a>(
-    tx: &Write<'_>,
-    kind: JobKind,
-    node: Option<NodeId>,
-    asked_by: &str,
-    deadline_at: Option<DateTime<Utc>>,
-    moves: impl Iterator<Item = (&'a Resident, Option<NodeId>)>,
-    now: DateTime<Utc>,
-) -> Result<JobId, StoreError> {
-    let job = tx.add_job(&NewJob { kind, node, asked_by: asked_by.to_owned(), deadline_at, note: None }, now).await?;
-    let listed = moves.map(|(resident, to)| NewMove {
-        key: resident.key,
-        user: resident.user,
-        from: Some(resident.node),
-        to,
-        state: MoveState::Planned,
-        reason: None,
-    });
-    tx.add_moves(job, &listed.collect::<Vec<_>>(), now).await?;
-    Ok(job)
+    Ok((Some(job), plan))
 }

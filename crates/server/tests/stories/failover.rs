@@ -135,11 +135,16 @@ async fn when_two_of_three_die_at_once_we_suspect_ourselves_until_somebody_says_
         world.until_state("a", "down").await;
         world.until_state("b", "down").await;
         let (_, health) = world.api(Method::GET, "health", None).await;
-        assert!(health["hold"]["why"].is_string(), "{health}");
+        assert!(health["hold"]["why"].as_str().unwrap().contains("2 of 3 nodes"), "{health}");
+        assert!(health["hold"]["why"].as_str().unwrap().contains("(a, b)"), "{health}");
         world.until("the hold shows on no job", async |w: &World| w.residents("a").await == 6).await;
         let (status, _) = world.api(Method::POST, "health/release", None).await;
         assert_eq!(status, 200);
         world.until("everybody has moved", async |w: &World| w.residents("c").await == 6).await;
+        let (_, told) = world.api(Method::GET, "events?most=100", None).await;
+        for what in ["(a, b); our own line is the likelier culprit", "moves are no longer held"] {
+            assert!(told.to_string().contains(what), "{what}: {told}");
+        }
         world.rest().await;
     })
     .await;

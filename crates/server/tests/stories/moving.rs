@@ -18,6 +18,10 @@ async fn draining_a_node_moves_everybody_and_cuts_off_nobody() {
         world.until("everybody has moved", async |w: &World| w.residents("b").await == 10).await;
         world.settle().await;
         assert!(world.clients("a").iter().filter(|c| c.enabled).count() == 10, "old clients work on");
+        let (_, told) = world.api(Method::GET, "events?most=50", None).await;
+        assert!(told.to_string().contains("moved from a to b (job 1)"), "{told}");
+        let (_, leaving) = world.api(Method::GET, "nodes/1/leaving", None).await;
+        assert_eq!((&leaving["total"], &leaving["leaving"][9]["home"]), (&json!(10), &json!(2)), "{leaving}");
         let (_, answer) = world.api(Method::POST, "nodes/1/end-grace", None).await;
         assert_eq!(answer["ended"], 10, "{answer}");
         world.until("they are gone", async |w: &World| w.clients("a").is_empty()).await;
@@ -109,15 +113,16 @@ async fn rebalancing_brings_the_fleet_to_its_shares_once_and_only_when_asked() {
         world.node("b", Generation::Two, 200).await;
         world.node("c", Generation::Three, 200).await;
         let (_, dry) = world.api(Method::POST, "rebalance", Some(json!({"dry_run": true}))).await;
-        assert_eq!(dry["moves"], 20, "{dry}");
+        assert_eq!(dry["moves"].as_array().map(Vec::len), Some(20), "{dry}");
+        assert!(dry["moves"].as_array().unwrap().iter().all(|m| m["from"] == 1 && m["to"] != 1), "{dry}");
         assert_eq!(world.residents("a").await, 30);
-        let (status, _) = world.api(Method::POST, "rebalance", Some(json!({}))).await;
+        let (status, _) = world.api(Method::POST, "rebalance", None).await;
         assert_eq!(status, 200);
         world
             .until("the fleet is even", async |w: &World| w.residents("b").await == 10 && w.residents("c").await == 10)
             .await;
         let (_, again) = world.api(Method::POST, "rebalance", Some(json!({}))).await;
-        assert_eq!((&again["moves"], &again["job"]), (&json!(0), &json!(null)), "{again}");
+        assert_eq!((&again["moves"], &again["job"]), (&json!([]), &json!(null)), "{again}");
         world.rest().await;
     })
     .await;
@@ -150,6 +155,51 @@ async fn a_paused_job_moves_nobody_until_it_is_resumed() {
         for what in [format!("job {job} (drain) is paused"), format!("job {job} (drain) goes on")] {
             assert!(told.to_string().contains(&what), "{what}: {told}");
         }
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_paused_job_is_still_to_move_is_not_planned_again() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 200).await;
+        for user in 1..=12 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Two, 200).await;
+        world.sim("b").inject(panel_sim::Fault::Slow(std::time::Duration::from_millis(300)));
+        let (_, even) = world.api(Method::POST, "rebalance", None).await;
+        let job = even["job"].as_i64().unwrap();
+        world.api(Method::POST, &format!("jobs/{job}/pause"), None).await;
+        for _ in 0..3 {
+            let (_, again) = world.api(Method::POST, "rebalance", None).await;
+            assert_eq!((&again["moves"], &again["job"]), (&json!([]), &json!(null)), "{again}");
+        }
+        world.sim("b").heal();
+        world.api(Method::POST, &format!("jobs/{job}/resume"), None).await;
+        world.until("the fleet is even", async |w: &World| w.residents("b").await == 6).await;
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deadline_of_a_deletion_is_for_those_as_well_who_are_leaving_already() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        for user in 1..=5 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        world.api(Method::POST, "nodes/1/drain", None).await;
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
+        let (_, waits) = world.api(Method::GET, "jobs/1", None).await;
+        assert_eq!((&waits["leaving"], &waits["moves"][0]["telegram_id"]), (&json!(5), &json!(1)), "{waits}");
+        let (status, answer) = world.api(Method::POST, "nodes/1/delete", Some(json!({"deadline": "1s"}))).await;
+        assert_eq!(status, 200, "{answer}");
+        world.until("the node is gone", async |w: &World| w.store.read().nodes().await.unwrap().len() == 1).await;
+        world.sims.remove("a");
         world.rest().await;
     })
     .await;

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use fleet::{
     health::guard::{Canaries, Hold, Situation, Watched, hold},
+    id::NodeId,
     node::Policy,
 };
 use futures::future::join_all;
 use std::time::Duration;
-use store::{Store, StoreError, events::Event, facts::HoldNote};
+use store::{Store, StoreError, events::Event, facts::HoldNote, nodes::NodeRecord};
 use tokio::{net::TcpStream, time::timeout};
 
 /// How long a canary may take to accept.
@@ -34,8 +35,12 @@ impl Guard {
 
     /// Whether moves are to be held now. The canaries are asked only while some node fails. Says loudly when a hold
     /// begins or ends.
-    pub async fn look(&mut self, store: &Store, now: DateTime<Utc>) -> Result<Option<Hold>, StoreError> {
-        let nodes = store.read().nodes().await?;
+    pub async fn look(
+        &mut self,
+        store: &Store,
+        nodes: &[NodeRecord],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Hold>, StoreError> {
         let watched: Vec<Watched> = nodes
             .iter()
             .map(|n| Watched {
@@ -61,32 +66,43 @@ impl Guard {
         let found = hold(&situation, now_ms);
         match (&self.before, &found) {
             (None, Some(hold)) => {
-                tracing::error!("nobody is moved: {hold}; `muster health release` moves them all the same");
+                tracing::error!(
+                    "nobody is moved: {}; `muster health release` moves them all the same",
+                    hold.in_words(named(nodes))
+                );
             }
             (Some(_), None) => tracing::info!("moves are no longer held"),
             (None, None) | (Some(_), Some(_)) => {}
         }
-        let shown = |hold: &Option<Hold>| hold.as_ref().map(|h| (h.since_ms, h.to_string()));
+        let shown = |hold: &Option<Hold>| hold.as_ref().map(|h| (h.since_ms, h.cause.clone()));
         if shown(&self.before) != shown(&found) || self.is_new {
             self.is_new = false;
-            self.write_down(store, found.as_ref(), now).await?;
+            let why = found.as_ref().map(|hold| hold.in_words(named(nodes)));
+            self.write_down(store, found.as_ref().zip(why), now).await?;
         }
         self.before.clone_from(&found);
         Ok(found)
     }
 
     /// For whoever looks from another process, and for the events.
-    async fn write_down(&self, store: &Store, hold: Option<&Hold>, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let note = hold.map(|hold| HoldNote {
-            why: hold.to_string(),
-            since: DateTime::from_timestamp_millis(hold.since_ms).unwrap_or(now),
-        });
+    async fn write_down(
+        &self,
+        store: &Store,
+        hold: Option<(&Hold, String)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let note = hold
+            .map(|(hold, why)| HoldNote { why, since: DateTime::from_timestamp_millis(hold.since_ms).unwrap_or(now) });
+        let message = match (&self.before, &note) {
+            (None, Some(note)) => Some(format!("nobody is moved: {}", note.why)),
+            (Some(_), Some(note)) => Some(format!("still nobody is moved: {}", note.why)),
+            (Some(_), None) => Some("moves are no longer held".to_owned()),
+            (None, None) => None,
+        };
+        let event = message.map(|message| Event { at: now, kind: "hold", node: None, key: None, message });
         let tx = store.write().await?;
         tx.set_hold(note.as_ref()).await?;
-        if let (None, Some(note)) = (&self.before, &note) {
-            let message = format!("nobody is moved: {}", note.why);
-            tx.add_events(&[Event { at: now, kind: "hold", node: None, key: None, message }]).await?;
-        }
+        tx.add_events(event.as_slice()).await?;
         tx.commit().await
     }
 
@@ -101,4 +117,8 @@ impl Guard {
         }
         Canaries::AllFailed { since_ms: *self.canaries_failed_at.get_or_insert(now_ms) }
     }
+}
+
+fn named(nodes: &[NodeRecord]) -> impl Fn(NodeId) -> String {
+    |id| nodes.iter().find(|n| n.node.id == id).map_or_else(|| id.to_string(), |n| n.node.name.clone())
 }

@@ -49,18 +49,20 @@ pub struct Rescued {
 /// run. Keys that fit nowhere stay where they are, with the reason on the job's list.
 pub async fn pass(
     store: &Store,
+    nodes: &[NodeRecord],
     limits: &Limits,
     hold: Option<&Hold>,
     now: DateTime<Utc>,
 ) -> Result<Rescued, StoreError> {
-    let must = emptied(&store.read().nodes().await?, hold);
+    // A dead node on which nobody lives is no work, for as long as it is dead.
+    let is_calm = emptied(nodes.iter().filter(|n| n.node.current_users > 0), hold).is_empty();
     let homeless = store.read().homeless_keys().await?;
-    if must.is_empty() && homeless.is_empty() && store.read().open_jobs().await?.is_empty() {
+    if is_calm && homeless.is_empty() && store.read().open_jobs().await?.is_empty() {
         return Ok(Rescued::default());
     }
     let tx = store.write().await?;
     let nodes = tx.read().nodes().await?;
-    let must = emptied(&nodes, hold);
+    let must = emptied(nodes.iter(), hold);
     let nodes: BTreeMap<NodeId, NodeRecord> = nodes.into_iter().map(|n| (n.node.id, n)).collect();
     open_jobs(&tx, &must, limits, now).await?;
     let rescue = Rescue { tx: &tx, nodes: &nodes, must: &must, hold, limits, now };
@@ -73,8 +75,8 @@ pub async fn pass(
 }
 
 /// The nodes that keys must leave, and why.
-fn emptied(nodes: &[NodeRecord], hold: Option<&Hold>) -> BTreeMap<NodeId, Cause> {
-    nodes.iter().filter_map(|n| Some((n.node.id, must_leave(&n.node, hold.is_some())?))).collect()
+fn emptied<'a>(nodes: impl Iterator<Item = &'a NodeRecord>, hold: Option<&Hold>) -> BTreeMap<NodeId, Cause> {
+    nodes.filter_map(|n| Some((n.node.id, must_leave(&n.node, hold.is_some())?))).collect()
 }
 
 /// A job for each of these nodes that has keys left, with all of them on its list.
@@ -124,7 +126,7 @@ struct Rescue<'a> {
 /// A key that is to move, on behalf of a job.
 struct Wanted {
     job: JobId,
-    cause: Cause,
+    kind: JobKind,
     resident: Resident,
     to: Option<NodeId>,
 }
@@ -191,19 +193,23 @@ impl Rescue<'_> {
                 Some(resident) if self.is_on_its_way(&resident) => {}
                 Some(_) if self.may_stay(job.kind, &open) => stay.push(open.key),
                 Some(resident) => {
-                    let to =
-                        open.to.filter(|_| !matches!(job.kind, JobKind::Failover | JobKind::Drain | JobKind::Delete));
-                    wanted.push(Wanted { job: job.id, cause: job.kind.cause(), resident, to });
+                    let to = open.to.filter(|_| job.kind.names_targets());
+                    wanted.push(Wanted { job: job.id, kind: job.kind, resident, to });
                 }
             }
         }
         let set = async |keys: &[KeyId], state, why| self.tx.set_moves(job.id, keys, state, Some(why), self.now).await;
         set(&over, MoveState::Cancelled, "the key no longer lives there").await?;
         match self.hold {
-            Some(hold) => set(&stay, MoveState::Waiting, &format!("nobody is moved for now: {hold}")).await?,
+            Some(hold) => set(&stay, MoveState::Waiting, &self.held_because(hold)).await?,
             None => set(&stay, MoveState::Cancelled, "its node serves again").await?,
         }
         Ok(wanted)
+    }
+
+    fn held_because(&self, hold: &Hold) -> String {
+        let name = |id| self.nodes.get(&id).map_or_else(|| id.to_string(), |n| n.node.name.clone());
+        format!("nobody is moved for now: {}", hold.in_words(name))
     }
 
     /// Deletes the node that a job is to delete, once nothing of ours is left on it. True if nothing remains to be done:
@@ -279,7 +285,7 @@ impl Rescue<'_> {
             let starts = group.iter().filter_map(|w| {
                 let Resident { key, user, identity, .. } = &w.resident;
                 let home = home(target, *key, *user, identity.clone()).ok()?;
-                Some(StartMove { assign: home.assign, from: Some(from), cause: w.cause, job: Some(job) })
+                Some(StartMove { assign: home.assign, from: Some(from), cause: w.kind.cause(), job: Some(job) })
             });
             let starts: Vec<StartMove> = starts.collect();
             self.tx.start_moves(&starts, self.now).await?;
@@ -299,14 +305,15 @@ impl Rescue<'_> {
     fn why(&self, from: NodeId, to: NodeId, example: &Wanted) -> String {
         let name = |id: &NodeId| self.nodes.get(id).map_or("a deleted node", |n| n.node.name.as_str());
         let mut text = format!("from {}", name(&from));
-        let reason = match (example.cause, self.nodes.get(&from)) {
-            (Cause::Failover, Some(node)) => {
+        let reason = match (example.kind, self.nodes.get(&from)) {
+            (JobKind::Failover, Some(node)) => {
                 let state = node.watch.state();
                 let since = state.since_ms().and_then(DateTime::from_timestamp_millis);
                 let since = since.map(|at| format!(" since {}", at.format("%H:%M:%S"))).unwrap_or_default();
                 format!("{}{since}: {}", state.name(), state.why().unwrap_or("no reason known"))
             }
-            (cause, _) => cause.to_string(),
+            (JobKind::Undo, _) => "taken back".to_owned(),
+            (kind, _) => kind.cause().to_string(),
         };
         // Writing to a string does not fail.
         let _ = write!(text, " ({reason}) to {}", name(&to));

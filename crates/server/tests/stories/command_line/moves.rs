@@ -44,9 +44,9 @@ async fn dry_runs_say_what_would_be_done_and_change_nothing() {
         let before = everything(&operator, 4).await;
         let writes = a.writes() + b.writes();
         for (words, told) in [
-            ("nodes drain a --dry-run", vec!["would be emptied", "b", "1 fit nowhere", "it is full"]),
+            ("nodes drain a --dry-run", vec!["would be emptied", "USER", "1 fit nowhere", "it is full", "nowhere"]),
             ("nodes delete a --dry-run", vec!["would be deleted", "1 fit nowhere"]),
-            ("keys move 1 --to b --dry-run", vec!["node b would take the key of user 1"]),
+            ("keys move 1 --to b --dry-run", vec!["node b would take the key of user 1", "USER"]),
             ("rebalance --dry-run", vec!["BEFORE", "AFTER", "nothing to do"]),
         ] {
             operator.run(words).await.done().says(&told);
@@ -54,11 +54,19 @@ async fn dry_runs_say_what_would_be_done_and_change_nothing() {
             assert_eq!(document["job"], Value::Null, "{words}: {document}");
         }
         let preview = operator.run("nodes drain a --dry-run --json").await.done().document();
-        assert_eq!(preview["moves"].as_array().map(Vec::len), Some(4), "{preview}");
+        let who = |m: &Value| (m["telegram_id"].as_i64().unwrap(), m["from"].as_i64(), m["to"].as_i64());
+        let moves = preview["moves"].as_array().unwrap().iter().map(who).collect::<Vec<_>>();
+        let to_b = |user| (user, Some(1), Some(2));
+        assert_eq!(moves, [to_b(1), to_b(2), to_b(3), (4, Some(1), None)], "{preview}");
+        assert!(preview["unplaced_because"].as_str().unwrap().contains("b: it is full"), "{preview}");
+        let preview = operator.run("keys move 1 --to b --dry-run --json").await.done().document();
+        assert_eq!(preview["moves"].as_array().unwrap().iter().map(who).collect::<Vec<_>>(), [to_b(1)]);
         assert_eq!(everything(&operator, 4).await, before);
         operator.run("nodes edit b --max-users 50").await.done();
         operator.run("rebalance --dry-run").await.done().says(&["2 key(s) would move"]);
         let shares = operator.run("rebalance --dry-run --json").await.done().document();
+        assert_eq!(shares["moves"].as_array().unwrap().iter().map(who).collect::<Vec<_>>(), [to_b(1), to_b(2)]);
+        operator.run("rebalance --dry-run").await.done().says(&["USER", "FROM", "TO"]);
         let of = |n: &Value| (n["before"].as_i64().unwrap(), n["after"].as_i64().unwrap());
         assert_eq!(shares["nodes"].as_array().unwrap().iter().map(of).collect::<Vec<_>>(), [(4, 2), (0, 2)]);
         assert_eq!(everything(&operator, 4).await, before);
@@ -80,6 +88,15 @@ async fn a_drain_is_carried_out_by_the_running_server_and_followed_to_its_end() 
         }
         assert_eq!((a.clients(1).len(), b.clients(1).len()), (3, 3), "old clients work on");
         operator.run("nodes list").await.done().says(&["maintenance"]);
+        operator.run("jobs show 1").await.done().says(&["still there:", "3 old clients", "USER"]);
+        operator.run("nodes leaving a").await.done().says(&["USER", "LIVES ON", "LEAVES AT THE LATEST", "b"]);
+        let leaving = operator.run("nodes leaving a --json").await.done().document();
+        let there = leaving["leaving"].as_array().unwrap().iter().map(|l| json!([l["telegram_id"], l["home"]]));
+        assert_eq!(json!([leaving["total"], there.collect::<Vec<_>>()]), json!([3, [[1, 2], [2, 2], [3, 2]]]));
+        operator.run("nodes leaving b").await.done().says(&["no key that left node b has an old client there"]);
+        operator.run("nodes drain a").await.done().says(&["no key lives on node a"]);
+        let list = operator.run("jobs list --json").await.done().document();
+        assert_eq!(list["jobs"].as_array().map(Vec::len), Some(1), "{list}");
         operator.stop(served).await;
         operator.run("nodes enable a").await.done().says(&["node a takes new keys"]);
         let disabled = operator.run("nodes disable b --json").await.done().document();
@@ -98,7 +115,7 @@ async fn without_room_nothing_is_done_and_the_list_is_told_unless_a_part_will_do
         let _panels = two_nodes(&mut operator, 3, 2).await;
         let before = everything(&operator, 3).await;
         for words in ["nodes drain a", "nodes delete a", "nodes delete a --wait"] {
-            operator.run(words).await.refused().says(&["1 of the keys on node a", "CLIENT", "b: it is full"]);
+            operator.run(words).await.refused().says(&["1 of the keys on node a", "USER", "nowhere", "b: it is full"]);
             let refusal = operator.run(&format!("{words} --json")).await.refused().document();
             assert_eq!(refusal["seen"]["keys"].as_array().map(Vec::len), Some(1), "{refusal}");
             assert!(refusal["error"].as_str().unwrap().contains("fit nowhere else"), "{refusal}");
@@ -142,6 +159,10 @@ async fn a_key_is_sent_elsewhere_and_the_job_is_taken_back() {
         operator.run("keys move 1 --to b").await.refused().says(&["lives on b already"]);
         operator.run("keys move 99 --to b").await.refused().says(&["no user with Telegram id 99"]);
         operator.run("keys move 1 --to z").await.refused().says(&["there is no node \"z\""]);
+        operator.run("jobs undo 1 --dry-run").await.done().says(&["job 1 would be taken back", "USER", "FROM"]);
+        let preview = operator.run("jobs undo 1 --dry-run --json").await.done().document();
+        let back = json!([{"key_id": 1, "telegram_id": 1, "from": 2, "to": 1}]);
+        assert_eq!((&preview["job"], &preview["moves"]), (&Value::Null, &back));
         let undo = job(&operator.run("jobs undo 1 --json").await.done());
         operator.run(&format!("jobs show {undo} --wait")).await.done().says(&["undo", "is over: 1 of 1 moved"]);
         assert_eq!(home(&operator, 1).await, "a");
@@ -177,7 +198,7 @@ async fn the_fleet_is_evened_out_once() {
         let even = operator.run("rebalance --wait").await.done();
         even.says(&["BEFORE", "job 1 moves 3 key(s)", "is over: 3 of 3 moved"]);
         let again = operator.run("rebalance --wait --json").await.done().document();
-        assert_eq!((&again["job"], &again["moves"]), (&Value::Null, &json!(0)));
+        assert_eq!((&again["job"], &again["moves"]), (&Value::Null, &json!([])));
         operator.run("rebalance").await.done().says(&["nothing to do: the fleet is even"]);
     }
 }

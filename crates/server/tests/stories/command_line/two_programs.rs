@@ -43,9 +43,9 @@ async fn what_an_operator_changes_holds_for_the_very_next_key() {
             issued["node_name"].as_str().unwrap().to_owned()
         };
         assert_eq!(on(1).await, "two");
-        operator.run("nodes edit two --policy maintenance").await.done();
+        operator.run("nodes edit two --policy inactive").await.done();
         let refused = operator.run("keys issue 2").await.refused();
-        refused.says(&["two: its policy is maintenance", "three: its max_users of 0 takes nobody"]);
+        refused.says(&["two: its policy is inactive", "three: its max_users of 0 takes nobody"]);
         operator.run("nodes edit three --max-users 5").await.done();
         assert_eq!(on(2).await, "three");
         assert_eq!(on(1).await, "two", "a key that is there stays");
