@@ -65,7 +65,7 @@ words!(
         Failover = "failover",
         /// A node is being emptied.
         Drain = "drain",
-        /// A node is to be deleted.
+        /// A node is to be deleted; without a node: keys whose node is gone get a home.
         Delete = "delete",
         /// The fleet is evened out.
         Rebalance = "rebalance",

@@ -97,6 +97,9 @@ pub struct NodeLabel {
     pub location: Option<String>,
 }
 
+/// Nodes that are read at once: a row passes through three shapes, and the fleet is read every few seconds.
+const PAGE: u64 = 128;
+
 /// How the nodes stood at some time ([`View::nodes_mark`]). Edits are counted and ids are given once, so two marks are
 /// the same only when nothing was added, edited or deleted between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,8 +158,20 @@ pub struct NodeSecrets {
 impl<C: ConnectionTrait> View<'_, C> {
     /// All nodes, by id.
     pub async fn nodes(&self) -> Result<Vec<NodeRecord>, StoreError> {
-        let rows = node::Entity::find().order_by_asc(node::Column::Id).all(self.c).await?;
-        rows.into_iter().map(record).collect()
+        let mut nodes: Vec<NodeRecord> = Vec::new();
+        loop {
+            let after = nodes.last().map_or(0, |last| id32(last.node.id.0));
+            let page = node::Entity::find().filter(node::Column::Id.gt(after)).order_by_asc(node::Column::Id);
+            let rows = page.limit(PAGE).all(self.c).await?;
+            let is_last = (rows.len() as u64) < PAGE;
+            nodes.reserve(rows.len());
+            for row in rows {
+                nodes.push(record(row)?);
+            }
+            if is_last {
+                return Ok(nodes);
+            }
+        }
     }
 
     /// One node.

@@ -382,3 +382,19 @@ async fn a_deleted_node_takes_its_assignments_and_its_ledger_along() {
         assert_eq!(scene.keys(user).await[0].node, None, "a key does not name a node that is gone");
     }
 }
+
+#[tokio::test]
+async fn a_fleet_of_any_size_is_read_whole_and_in_order() {
+    for scene in Scene::all().await {
+        // A page holds 128.
+        for count in [1, 128, 129, 300] {
+            let tx = scene.store.write().await.unwrap();
+            for n in scene.store.read().nodes().await.unwrap().len()..count {
+                tx.add_node(&settings(&format!("node-{n}"), 5), &secrets(), now()).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            let ids: Vec<NodeId> = scene.store.read().nodes().await.unwrap().iter().map(|n| n.node.id).collect();
+            assert!(ids.len() == count && ids.is_sorted(), "{count}: {ids:?}");
+        }
+    }
+}

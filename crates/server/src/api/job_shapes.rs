@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 pub struct JobShape {
     /// Its number.
     pub id: i64,
-    /// `failover`, `drain`, `delete`, `rebalance`, `by_hand` or `undo`.
+    /// `failover`, `drain`, `delete` (without a node: of keys whose node is gone), `rebalance`, `by_hand` or `undo`.
     pub kind: &'static str,
     /// The node that it is about, if one.
     pub node_id: Option<i64>,

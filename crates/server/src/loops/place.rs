@@ -4,6 +4,7 @@
 //! are being emptied, and keys that somebody wants moved ([`rescue`]). There is no other code for a bad night.
 
 pub mod guard;
+mod homeless;
 pub mod pending;
 pub mod rescue;
 

@@ -210,11 +210,21 @@ async fn keys_of_a_node_that_is_deleted_by_force_are_served_elsewhere() {
     on_every_database(watchful(), async |world: &mut World| {
         world.node("a", Generation::Two, 200).await;
         let before = world.key(1).await;
-        world.node("b", Generation::Three, 200).await;
+        world.key(2).await;
+        world.node("b", Generation::Three, 1).await;
         let (status, _) = world.api(Method::DELETE, "nodes/1?abandon=true", None).await;
         assert_eq!(status, 204);
-        world.until("it lives on b", async |w: &World| w.residents("b").await == 1).await;
+        world.until("one lives on b", async |w: &World| w.residents("b").await == 1).await;
         world.settle().await;
+        let (_, job) = world.api(Method::GET, "jobs/1", None).await;
+        assert_eq!(json!([job["kind"], job["node_id"], job["done"], job["waiting"]]), json!(["delete", null, 1, 1]));
+        let waits = job["moves"].as_array().unwrap().iter().find(|m| m["state"] == "waiting").unwrap();
+        assert!(waits["reason"].as_str().unwrap().contains("b: it is full"), "{job}");
+        world.api(Method::PATCH, "nodes/2", Some(json!({"max_users": 9}))).await;
+        world.until("both live on b", async |w: &World| w.residents("b").await == 2).await;
+        world
+            .until("the job is over", async |w: &World| w.api(Method::GET, "jobs/1", None).await.1["state"] == "done")
+            .await;
         let after = world.key(1).await;
         assert_eq!(after.0, before.0);
         assert_ne!(after.1, before.1);
@@ -239,10 +249,8 @@ async fn a_node_that_is_enabled_while_it_is_being_deleted_stays() {
         assert_eq!((&node["current_users"], &node["leaving_users"]), (&json!(5), &json!(5)), "{node}");
         let (_, node) = world.api(Method::POST, "nodes/1/enable", None).await;
         assert_eq!(node["policy"], "active", "{node}");
+        assert!(world.store.read().open_jobs().await.unwrap().is_empty(), "at once, whatever is wanted of it next");
         world.api(Method::POST, "nodes/1/end-grace", None).await;
-        world
-            .until("the deletion is over", async |w: &World| w.store.read().open_jobs().await.unwrap().is_empty())
-            .await;
         world
             .until("the old clients are gone", async |w: &World| {
                 let (status, node) = w.api(Method::GET, "nodes/1", None).await;

@@ -1,6 +1,7 @@
 //! Keys that have to leave their node, or that somebody wants elsewhere: jobs are opened for them, and as many moves
 //! are begun as the budget allows. A key lives where it does until its new node's panel has confirmed it.
 
+use super::homeless::house;
 use crate::ops::keys::{counted, home};
 use chrono::{DateTime, Utc};
 use fleet::{
@@ -20,7 +21,6 @@ use store::{
     Store, StoreError, Write,
     events::Event,
     jobs::{Job, JobKind, JobMove, JobState, MoveState, NewJob, NewMove},
-    keys::KeyRecord,
     moves::{Resident, StartMove},
     nodes::NodeRecord,
 };
@@ -67,9 +67,7 @@ pub async fn pass(
     open_jobs(&tx, &must, limits, now).await?;
     let rescue = Rescue { tx: &tx, nodes: &nodes, must: &must, hold, limits, now };
     let mut rescued = rescue.carry_on().await?;
-    if !homeless.is_empty() {
-        rescued.targets.extend(rescue.house(&tx.read().homeless_keys().await?).await?);
-    }
+    rescued.targets.extend(house(&tx, &nodes, limits, now).await?);
     tx.commit().await?;
     Ok(rescued)
 }
@@ -155,27 +153,12 @@ impl Rescue<'_> {
         Ok(Rescued { targets, more })
     }
 
-    /// Gives keys a home whose node was deleted with them on it. No job is about them: whoever deleted it was told.
-    async fn house(&self, keys: &[KeyRecord]) -> Result<BTreeSet<NodeId>, StoreError> {
-        let fleet: Vec<_> = self.tx.read().nodes().await?.into_iter().map(|n| n.node).collect();
-        let wishes: Vec<Key> = keys.iter().map(|key| Key { id: key.id, home: None, wants: Wants::default() }).collect();
-        let mut budget = Budget::new(self.limits.per_pass, self.limits.per_target);
-        let keys: BTreeMap<KeyId, &KeyRecord> = keys.iter().map(|key| (key.id, key)).collect();
-        let mut starts = Vec::new();
-        for step in place_within(&fleet, &wishes, &mut budget).moves {
-            let (Some(key), Some(node)) = (keys.get(&step.key), self.nodes.get(&step.to)) else { continue };
-            let Some(identity) = key.identity.clone() else { continue };
-            let Ok(found) = home(node, key.id, key.user, identity) else { continue };
-            if self.tx.take_room(step.to, 1).await? {
-                starts.push(StartMove { assign: found.assign, from: None, cause: Cause::Delete, job: None });
-            }
-        }
-        self.tx.start_moves(&starts, self.now).await?;
-        Ok(starts.into_iter().map(|start| start.assign.node).collect())
-    }
-
     /// The moves of a job that are to be begun now. Ends moves that are no longer needed, and a job without any.
     async fn open_moves(&self, job: &Job) -> Result<Vec<Wanted>, StoreError> {
+        if job.kind == JobKind::Delete && job.node.is_none() {
+            // Its keys live nowhere ([`house`]).
+            return Ok(Vec::new());
+        }
         let moves = self.tx.read().moves_in(job.id, MoveState::OPEN).await?;
         if moves.is_empty() {
             if job.kind != JobKind::Delete || self.delete(job).await? {
