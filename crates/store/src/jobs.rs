@@ -12,8 +12,8 @@ use fleet::{
     settle::Cause,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
-    sea_query::Expr,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set, sea_query::Expr,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -293,6 +293,18 @@ impl Write<'_> {
             .exec(&self.tx)
             .await?;
         Ok(done.rows_affected > 0)
+    }
+
+    /// Clients that a job leaves behind go at this deadline, if they would not go before.
+    pub async fn shorten_deadline(&self, id: JobId, deadline: DateTime<Utc>) -> Result<(), StoreError> {
+        let later = Condition::any().add(job::Column::DeadlineAt.is_null()).add(job::Column::DeadlineAt.gt(deadline));
+        job::Entity::update_many()
+            .col_expr(job::Column::DeadlineAt, Expr::value(deadline))
+            .filter(job::Column::Id.eq(id32(id.0)))
+            .filter(later)
+            .exec(&self.tx)
+            .await?;
+        Ok(())
     }
 
     /// Forgets the jobs that were over before this, with their moves. Says how many.

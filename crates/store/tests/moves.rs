@@ -359,3 +359,29 @@ async fn who_pays_is_told_by_an_active_subscription_that_outlasts_the_trial() {
         assert!(scene.store.read().residents(&[], None).await.unwrap().is_empty());
     }
 }
+
+#[tokio::test]
+async fn a_deadline_shortens_a_grace_and_lengthens_none() {
+    for scene in Scene::all().await {
+        let (key, nodes) = settled(&scene, 2).await;
+        scene.move_key(key, nodes[1], later(1)).await;
+        let grace = async || scene.left().await.moved.leaving[0].grace_ms;
+        let shorten = async |minutes: i64| {
+            let tx = scene.store.write().await.unwrap();
+            tx.shorten_grace(nodes[0], later(minutes), TimeDelta::minutes(60)).await.unwrap();
+            tx.shorten_grace(nodes[1], later(1), TimeDelta::minutes(60)).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        shorten(90).await;
+        assert_eq!(grace().await, None, "the grace of the settings ends before");
+        for (deadline, left) in [(41, 40), (51, 40), (11, 10)] {
+            shorten(deadline).await;
+            assert_eq!(grace().await, Some(left * 60_000), "{deadline}");
+        }
+        let tx = scene.store.write().await.unwrap();
+        tx.end_grace(Whose::Key(key)).await.unwrap();
+        tx.commit().await.unwrap();
+        shorten(5).await;
+        assert_eq!(grace().await, Some(0), "an operator's word stands");
+    }
+}

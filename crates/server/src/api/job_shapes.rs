@@ -48,7 +48,7 @@ pub struct JobShape {
     /// No longer to be moved.
     pub cancelled: u64,
     /// How many old clients still work on the node that it empties, waiting for a sign of their users; only where one
-    /// job is asked for. A deletion ends with the last of them.
+    /// job is asked for. A deletion ends once the last of them is seen to be gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaving: Option<u64>,
     /// The first thousand of its moves, by key; only where one job is asked for.

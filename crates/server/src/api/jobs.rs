@@ -138,7 +138,7 @@ async fn drain(
 
 /// Empties a node and deletes it once nothing of ours is left there.
 #[utoipa::path(post, path = "/nodes/{id}/delete", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
-    request_body = Option<DrainShape>, responses(
+    request_body = DrainShape, responses(
     (status = 200, body = Begun),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
@@ -152,7 +152,7 @@ async fn drain(
 async fn delete(
     State(app): State<App>,
     Path(id): Path<i64>,
-    IfAny(how): IfAny<DrainShape>,
+    Json(how): Json<DrainShape>,
 ) -> Result<Json<Begun>, Problem> {
     empty(&app, NodeId(id), &how, true).await
 }

@@ -45,8 +45,8 @@ pub(crate) struct LeavingShape {
     since: DateTime<Utc>,
     /// His last traffic on the old node.
     seen_at: Option<DateTime<Utc>>,
-    /// When the old client goes if nothing more is seen of him.
-    until: DateTime<Utc>,
+    /// When the old client goes if nothing more is seen of him; none if the key goes back there.
+    until: Option<DateTime<Utc>>,
 }
 
 /// Whose wait was ended.

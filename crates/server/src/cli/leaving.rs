@@ -20,10 +20,11 @@ pub(super) async fn list(app: &App, named: &Named) -> Result<Printed, Failure> {
     let known = names(app).await?;
     let rows = found.iter().map(|one| {
         let user = one.telegram_id.map(|id| id.to_string()).unwrap_or_default();
+        let until = one.until.map_or("never: the key goes back there".to_owned(), moment);
         let seen = one.seen_at.map_or("never".to_owned(), moment);
-        vec![user, one.key.to_string(), name(&known, one.home), moment(one.since), seen, moment(one.until)]
+        vec![user, one.key.to_string(), name(&known, one.home), moment(one.since), seen, until]
     });
-    let head = ["USER", "KEY", "LIVES ON", "SINCE (UTC)", "LAST SEEN HERE", "LEAVES AT THE LATEST"];
+    let head = ["USER", "KEY", "LIVES ON", "SINCE (UTC)", "LAST SEEN HERE", "GOES IF NOT SEEN"];
     let mut text = match total {
         0 => format!("no key that left node {} has an old client there", node.node.name),
         _ => table(&head, rows),

@@ -2,7 +2,7 @@
 
 use super::{
     keys::counted,
-    plan::{Plan, Planned, open_job},
+    plan::{Plan, Planned, call_off, call_off_emptying, open_job},
 };
 use crate::config::Config;
 use chrono::{DateTime, Utc};
@@ -22,7 +22,7 @@ use store::{
     moves::Resident,
 };
 
-/// How many moves of a job are shown.
+/// How many moves of a job, or users of old clients, are shown.
 pub const SHOWN: u64 = 1000;
 
 /// Why a job is not changed.
@@ -83,9 +83,9 @@ pub async fn set_paused(store: &Store, id: JobId, paused: bool, now: DateTime<Ut
     Ok(job)
 }
 
-/// Takes a job back: what has not begun is cancelled, and a new job sends the keys that it moved back to where they
-/// were, if those nodes take them; a node that the job was emptying takes keys again. Gives that job, if there is
-/// anything for it to do, and who goes back. With `dry_run` only says who would.
+/// Takes a job back: what has not begun is cancelled, what is on its way is called back, and a new job sends the keys
+/// that moved back to where they were, if those nodes take them; a node that the job was emptying takes keys again.
+/// Gives that job, if there is anything for it to do, and who goes back. With `dry_run` only says who would.
 pub async fn undo(
     store: &Store,
     config: &Config,
@@ -97,22 +97,21 @@ pub async fn undo(
     let tx = store.write().await?;
     let job = tx.read().job(id).await?.ok_or(JobError::Unknown(id))?;
     let emptied = job.node.filter(|_| matches!(job.kind, JobKind::Drain | JobKind::Delete));
-    let open = tx.read().moves_in(id, &[MoveState::Planned, MoveState::Waiting]).await?;
     let (back, plan) = way_back(&tx, id, emptied, config.trial().days).await?;
-    if back.is_empty() && open.is_empty() {
+    if back.is_empty() && tx.read().moves_in(id, MoveState::OPEN).await?.is_empty() {
         return Err(JobError::NothingLeft(id));
     }
     if dry_run {
         return Ok((None, plan));
     }
-    let cancelled: Vec<KeyId> = open.iter().map(|m| m.key).collect();
-    tx.set_moves(id, &cancelled, MoveState::Cancelled, Some("the job was undone"), now).await?;
-    if job.state != JobState::Done {
-        tx.set_job_state(id, JobState::Done, now).await?;
-    }
+    let under_way = tx.read().moves_in(id, &[MoveState::Arriving]).await?;
+    let under_way: Vec<(KeyId, NodeId)> = under_way.iter().filter_map(|m| Some((m.key, m.to?))).collect();
+    tx.cancel_arrivals(&under_way, "the job was undone", now).await?;
+    call_off(&tx, id, "the job was undone", now).await?;
     if let Some(node) = emptied {
         // Its keys could not go back to a node that is being emptied.
         tx.set_policy(node, Policy::Active, now).await?;
+        call_off_emptying(&tx, node, now).await?;
     }
     let (node, asked) = (job.node, asked_by.to_owned());
     let new = NewJob { kind: JobKind::Undo, node, asked_by: asked, deadline_at: None, note: None };
@@ -126,7 +125,7 @@ pub async fn undo(
     Ok((undo, plan))
 }
 
-/// The keys that live, or are about to live, where this job sent them, each with the node that it came from; and the
+/// The keys that live where this job sent them, each with the node that it came from, if that is still there; and the
 /// same as far as those nodes would take them now. `emptied` counts as one that takes keys again.
 async fn way_back(
     tx: &Write<'_>,
@@ -135,20 +134,27 @@ async fn way_back(
     trial_days: Option<u32>,
 ) -> Result<(Vec<Planned>, Plan), StoreError> {
     let read = tx.read();
-    let moved = read.moves_in(id, &[MoveState::Done, MoveState::Arriving]).await?;
-    let at: BTreeSet<NodeId> = moved.iter().filter_map(|m| m.to).chain(moved.iter().filter_map(|m| m.from)).collect();
+    let mut fleet: Vec<Node> = read.nodes().await?.into_iter().map(|n| n.node).collect();
+    let moved = read.moves_in(id, &[MoveState::Done]).await?;
+    let at: BTreeSet<NodeId> = moved.iter().filter_map(|m| m.to).collect();
     let residents = read.residents(&at.into_iter().collect::<Vec<_>>(), trial_days).await?;
     let mut residents: BTreeMap<KeyId, Resident> = residents.into_iter().map(|r| (r.key, r)).collect();
     let there = moved.iter().filter_map(|m| {
-        let (from, to) = (m.from?, m.to?);
-        let resident = residents.remove(&m.key).filter(|r| r.node == to || r.arriving_to == Some(to))?;
-        // One that is on its way arrives first.
-        let resident = Resident { node: to, ..resident };
+        let from = m.from.filter(|from| fleet.iter().any(|n| n.id == *from))?;
+        let resident = residents.remove(&m.key).filter(|r| Some(r.node) == m.to)?;
         Some((resident, Wants { pin: Some(from), ..Wants::default() }))
     });
     let there: Vec<(Resident, Wants)> = there.collect();
-    let back = there.iter().map(|(resident, wants)| Planned::new(resident, wants.pin)).collect();
-    let mut fleet: Vec<Node> = read.nodes().await?.into_iter().map(|n| n.node).collect();
-    fleet.iter_mut().filter(|n| Some(n.id) == emptied).for_each(|n| n.policy = Policy::Active);
+    let back: Vec<Planned> = there.iter().map(|(resident, wants)| Planned::new(resident, wants.pin)).collect();
+    let clients: BTreeSet<(KeyId, NodeId)> =
+        read.homes_of(&back.iter().map(|m| m.key).collect::<Vec<_>>()).await?.into_iter().collect();
+    for node in &mut fleet {
+        if Some(node.id) == emptied {
+            node.policy = Policy::Active;
+        }
+        // Their clients there have room already.
+        let held = back.iter().filter(|m| m.to == Some(node.id) && clients.contains(&(m.key, node.id))).count();
+        node.current_users -= i64::try_from(held).unwrap_or(i64::MAX);
+    }
     Ok((back, Plan::place(&fleet, there)))
 }

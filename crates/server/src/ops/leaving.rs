@@ -1,22 +1,19 @@
 //! Clients that keys left behind on a node: who still has one, until when, and an operator's word that it is enough.
 
-use super::moves::MoveError;
+use super::{jobs::SHOWN, moves::MoveError};
 use crate::config::Config;
 use chrono::{DateTime, Utc};
 use fleet::{
     id::{KeyId, NodeId},
     place::may_return,
-    settle::{Fate, Settings, settle},
+    settle::{Fate, QUIET_MS, Settings, settle},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use store::{
     Store,
     leaving::{LeavingKey, Whose},
     nodes::NodeRecord,
 };
-
-/// How many are listed.
-const SHOWN: usize = 1000;
 
 /// A user whose key lives elsewhere by now, and whose old client still works here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +28,9 @@ pub struct StillThere {
     pub since: DateTime<Utc>,
     /// His last traffic on the old node.
     pub seen_at: Option<DateTime<Utc>>,
-    /// When the old client goes if nothing more is seen of him.
-    pub until: DateTime<Utc>,
+    /// When the old client goes if nothing more is seen of him; after a failover later, if its node has just returned.
+    /// `None`: the key goes back there, and the other client goes.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// Who is still on a node that his key left: how many, and the thousand that go first.
@@ -53,8 +51,9 @@ pub async fn still_there(
         let fates = fates(&mut key, &nodes, &settings, DateTime::UNIX_EPOCH, now);
         let Some(left) = key.moved.leaving.iter().find(|left| left.node == node) else { continue };
         let until = match fates.get(&node) {
-            Some(Fate::Keep { until_ms }) => at(*until_ms),
-            Some(Fate::Remove { .. } | Fate::Return) | None => now,
+            Some(Fate::Keep { until_ms }) => Some(at(*until_ms)),
+            Some(Fate::Return) => None,
+            Some(Fate::Remove { .. }) | None => Some(now),
         };
         let (since, seen_at) = (at(left.since_ms), left.seen_ms.map(at));
         found.push((
@@ -64,7 +63,7 @@ pub async fn still_there(
     }
     found.sort_by_key(|(_, one)| (one.until, one.key));
     let count = found.len();
-    found.truncate(SHOWN);
+    found.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let users = read.telegram_ids(&found.iter().map(|(user, _)| *user).collect::<Vec<_>>()).await?;
     let known = found.into_iter().map(|(user, one)| StillThere { telegram_id: users.get(&user).copied(), ..one });
     Ok((count, known.collect()))
@@ -84,7 +83,10 @@ pub async fn end_grace(store: &Store, node: NodeId) -> Result<u64, MoveError> {
 /// How patient these settings are.
 pub fn settings(config: &Config) -> Settings {
     let grace_ms = i64::try_from(config.moves.grace.as_millis()).unwrap_or(i64::MAX);
-    Settings { grace_ms, ..Settings::default() }
+    // Silence is a sign only where it was listened to: a reading may be a period old, and so may the one before it.
+    let late = config.moves.seen_every.saturating_sub(Duration::from_mins(1)).saturating_mul(2);
+    let quiet_ms = QUIET_MS.saturating_add(i64::try_from(late.as_millis()).unwrap_or(i64::MAX));
+    Settings { grace_ms, quiet_ms }
 }
 
 /// What becomes of each client that a key left behind. Fills in how their nodes do: seen by us since

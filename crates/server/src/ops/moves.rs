@@ -5,7 +5,7 @@
 
 use super::{
     keys::counted,
-    plan::{Plan, Planned, open_job},
+    plan::{Plan, Planned, call_off, open_job},
 };
 use crate::config::Config;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use store::{
     Store, StoreError,
     events::Event,
-    jobs::{JobKind, JobState, NewJob},
+    jobs::{JobKind, NewJob},
     keys::KeyState,
     moves::Resident,
     nodes::NodeRecord,
@@ -123,9 +123,14 @@ pub async fn drain(
     if let Some(deadline) = deadline_at {
         tx.shorten_grace(node, deadline, TimeDelta::from_std(config.moves.grace).unwrap_or_default()).await?;
     }
-    for other in [JobKind::Drain, JobKind::Delete].into_iter().filter(|other| *other != kind) {
-        if let Some(old) = tx.read().find_running_job(other, Some(node)).await? {
-            tx.set_job_state(old.id, JobState::Done, now).await?;
+    for about in [JobKind::Drain, JobKind::Delete] {
+        let Some(open) = tx.read().find_running_job(about, Some(node)).await? else { continue };
+        if let Some(deadline) = deadline_at {
+            // A job that ends here has keys on their way, perhaps, which leave with its deadline.
+            tx.shorten_deadline(open.id, deadline).await?;
+        }
+        if about != kind {
+            call_off(&tx, open.id, "another job does it", now).await?;
         }
     }
     let job = match tx.read().find_running_job(kind, Some(node)).await? {

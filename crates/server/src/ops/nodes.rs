@@ -1,11 +1,12 @@
 //! Nodes: adding, editing, deleting. Looking at a panel is `panels.rs`; what is found there does not change what
 //! the operator said.
 
+use super::plan::call_off_emptying;
 use crate::panels;
 use chrono::{DateTime, Utc};
 use fleet::{
     health::{Health, rules::LONGEST_CHECK},
-    id::{KeyId, NodeId},
+    id::NodeId,
     inbound::Inbound,
     node::Policy,
 };
@@ -13,9 +14,8 @@ use panel::AccessError;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::{net::IpAddr, time::Duration};
 use store::{
-    Store, StoreError, Write,
+    Store, StoreError,
     events::Event,
-    jobs::{JobKind, JobState, MoveState},
     nodes::{NodeRecord, NodeSecrets, NodeSettings},
 };
 use url::{Host, Url};
@@ -186,24 +186,12 @@ pub async fn edit(store: &Store, id: NodeId, change: &NodeChange, now: DateTime<
         let message = format!("node {} {words}, by an operator", settings.name);
         tx.add_events(&[Event { at: now, kind: "policy", node: Some(id), key: None, message }]).await?;
         if record.node.policy == Policy::Maintenance {
-            call_off(&tx, id, now).await?;
+            call_off_emptying(&tx, id, now).await?;
         }
     }
     let edited = tx.read().find_node(id).await?.ok_or_else(unknown)?;
     tx.commit().await?;
     Ok(edited)
-}
-
-/// What empties a node, or deletes it, ends: it is wanted otherwise now. What is on its way arrives.
-async fn call_off(tx: &Write<'_>, node: NodeId, now: DateTime<Utc>) -> Result<(), StoreError> {
-    for kind in [JobKind::Drain, JobKind::Delete] {
-        let Some(job) = tx.read().find_running_job(kind, Some(node)).await? else { continue };
-        let open = tx.read().moves_in(job.id, &[MoveState::Planned, MoveState::Waiting]).await?;
-        let keys: Vec<KeyId> = open.iter().map(|m| m.key).collect();
-        tx.set_moves(job.id, &keys, MoveState::Cancelled, Some("its node is no longer to be emptied"), now).await?;
-        tx.set_job_state(job.id, JobState::Done, now).await?;
-    }
-    Ok(())
 }
 
 /// Deletes a node that serves nobody. With `abandon`, also one whose panel still holds clients of ours: they are

@@ -10,7 +10,7 @@ use fleet::{
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
     StoreError, Write,
-    jobs::{MoveState, NewJob, NewMove},
+    jobs::{JobKind, JobState, MoveState, NewJob, NewMove},
     moves::Resident,
 };
 
@@ -67,8 +67,33 @@ impl Plan {
 }
 
 /// Who moves first.
-fn fairness(resident: &Resident) -> Fairness {
+pub(crate) fn fairness(resident: &Resident) -> Fairness {
     Fairness { paying: resident.paying, seen_ms: resident.seen_at.map(|at| at.timestamp_millis()), key: resident.key }
+}
+
+/// Ends a job: what has not begun is not to be done, for this reason; what is on its way arrives. Says which keys do not
+/// move.
+pub(super) async fn call_off(
+    tx: &Write<'_>,
+    job: JobId,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<KeyId>, StoreError> {
+    let open = tx.read().moves_in(job, &[MoveState::Planned, MoveState::Waiting]).await?;
+    let keys: Vec<KeyId> = open.iter().map(|m| m.key).collect();
+    tx.set_moves(job, &keys, MoveState::Cancelled, Some(why), now).await?;
+    tx.set_job_state(job, JobState::Done, now).await?;
+    Ok(keys)
+}
+
+/// Ends whatever empties a node, or deletes it: something else is wanted of it now.
+pub(super) async fn call_off_emptying(tx: &Write<'_>, node: NodeId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    for kind in [JobKind::Drain, JobKind::Delete] {
+        if let Some(job) = tx.read().find_running_job(kind, Some(node)).await? {
+            call_off(tx, job.id, "its node is no longer to be emptied", now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens a job with these moves on its list. Where such jobs send keys wherever there is room, no target is listed.

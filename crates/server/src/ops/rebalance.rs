@@ -77,7 +77,10 @@ async fn listed(tx: &Write<'_>) -> Result<BTreeMap<KeyId, Option<NodeId>>, Store
     let mut listed = BTreeMap::new();
     for job in tx.read().open_jobs().await? {
         let open = tx.read().moves_in(job.id, MoveState::OPEN).await?;
-        listed.extend(open.into_iter().map(|m| (m.key, m.to)));
+        for one in open {
+            // Of several jobs the first moves the key.
+            listed.entry(one.key).or_insert(one.to);
+        }
     }
     Ok(listed)
 }

@@ -1,9 +1,10 @@
 //! Nodes emptied, deleted, evened out, and keys moved by hand.
 
 use crate::world::{World, on_every_database, watchful};
-use panel_sim::Generation;
+use panel_sim::{Fault, Generation};
 use reqwest::Method;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn draining_a_node_moves_everybody_and_cuts_off_nobody() {
@@ -68,6 +69,8 @@ async fn a_node_is_deleted_once_its_users_have_left_it() {
         world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
         world.api(Method::POST, "nodes/1/end-grace", None).await;
         world.until("the node is gone", async |w: &World| w.store.read().nodes().await.unwrap().len() == 1).await;
+        let (status, refusal) = world.api(Method::POST, "jobs/1/undo", None).await;
+        assert_eq!(status, 409, "where it sent them from is gone: {refusal}");
         assert!(world.clients("a").iter().all(|c| !c.enabled), "{:?}", world.clients("a"));
         world.sims.remove("a");
         world.rest().await;
@@ -138,7 +141,7 @@ async fn a_paused_job_moves_nobody_until_it_is_resumed() {
             world.key(user).await;
         }
         world.node("b", Generation::Three, 200).await;
-        world.sim("b").inject(panel_sim::Fault::Slow(std::time::Duration::from_millis(200)));
+        world.sim("b").inject(Fault::Slow(Duration::from_millis(200)));
         let (_, drain) = world.api(Method::POST, "nodes/1/drain", Some(json!({}))).await;
         let job = drain["job"].as_i64().unwrap();
         let (status, paused) = world.api(Method::POST, &format!("jobs/{job}/pause"), None).await;
@@ -168,7 +171,7 @@ async fn what_a_paused_job_is_still_to_move_is_not_planned_again() {
             world.key(user).await;
         }
         world.node("b", Generation::Two, 200).await;
-        world.sim("b").inject(panel_sim::Fault::Slow(std::time::Duration::from_millis(300)));
+        world.sim("b").inject(Fault::Slow(Duration::from_millis(300)));
         let (_, even) = world.api(Method::POST, "rebalance", None).await;
         let job = even["job"].as_i64().unwrap();
         world.api(Method::POST, &format!("jobs/{job}/pause"), None).await;
@@ -264,6 +267,130 @@ async fn a_node_that_is_enabled_while_it_is_being_deleted_stays() {
         for what in ["node a is to be deleted: 5 keys to move", "node a takes new keys, by an operator"] {
             assert!(told.to_string().contains(what), "{what}: {told}");
         }
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_its_way_is_called_back_when_its_job_is_undone() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Three, 6).await;
+        for user in 1..=6 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Two, 200).await;
+        world.sim("b").inject(Fault::Slow(Duration::from_millis(700)));
+        world.api(Method::POST, "nodes/1/drain", None).await;
+        world
+            .until("some are on their way", async |w: &World| !w.store.read().arriving().await.unwrap().is_empty())
+            .await;
+        let (status, undo) = world.api(Method::POST, "jobs/1/undo", None).await;
+        assert_eq!(status, 200, "{undo}");
+        world.sim("b").heal();
+        world.until("all live on a", async |w: &World| w.residents("a").await == 6).await;
+        world.until("nothing of it is left on b", async |w: &World| w.clients("b").is_empty()).await;
+        let (_, job) = world.api(Method::GET, "jobs/1", None).await;
+        assert_eq!((&job["state"], &job["arriving"], &job["planned"]), (&json!("done"), &json!(0), &json!(0)), "{job}");
+        world.rest().await;
+        assert_eq!(world.residents("a").await, 6);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_go_back_to_a_full_node_that_is_full_of_their_own_clients() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 4).await;
+        for user in 1..=4 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        world.api(Method::POST, "nodes/1/drain", None).await;
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 4).await;
+        let (_, preview) = world.api(Method::POST, "jobs/1/undo", Some(json!({"dry_run": true}))).await;
+        assert_eq!((&preview["job"], &preview["unplaced_because"]), (&json!(null), &json!(null)), "{preview}");
+        assert_eq!(preview["moves"].as_array().map(Vec::len), Some(4), "{preview}");
+        world.api(Method::POST, "jobs/1/undo", None).await;
+        world.until("everybody is back", async |w: &World| w.residents("a").await == 4).await;
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_without_a_node_find_another_when_theirs_dies_before_it_took_them() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        for user in 1..=3 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        world.sim("b").inject(Fault::Slow(Duration::from_millis(700)));
+        let (status, _) = world.api(Method::DELETE, "nodes/1?abandon=true", None).await;
+        assert_eq!(status, 204);
+        world
+            .until("they are on their way", async |w: &World| !w.store.read().arriving().await.unwrap().is_empty())
+            .await;
+        world.sim("b").inject(Fault::Dead);
+        world.until_state("b", "down").await;
+        world.node("c", Generation::Two, 200).await;
+        world.until("all live on c", async |w: &World| w.residents("c").await == 3).await;
+        world.until("the job is over", async |w: &World| w.store.read().open_jobs().await.unwrap().is_empty()).await;
+        world.sim("b").heal();
+        world.until_state("b", "up").await;
+        world.sims.remove("a");
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadline_is_for_those_as_well_who_are_yet_to_move() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        for user in 1..=5 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        world.sim("b").inject(Fault::Slow(Duration::from_millis(700)));
+        // The job that the place loop opens for this knows of no deadline.
+        world.api(Method::PATCH, "nodes/1", Some(json!({"policy": "maintenance"}))).await;
+        world.until("a job is open", async |w: &World| !w.store.read().open_jobs().await.unwrap().is_empty()).await;
+        let (status, answer) = world.api(Method::POST, "nodes/1/drain", Some(json!({"deadline": "2s"}))).await;
+        assert_eq!((status, &answer["job"]), (200, &json!(1)), "{answer}");
+        world.sim("b").heal();
+        world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
+        // The last client of an inbound is switched off by Muster, for such a panel keeps it.
+        world.until("nobody is served by a", async |w: &World| w.clients("a").iter().all(|c| !c.enabled)).await;
+        world.rest().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_of_a_node_that_dies_do_not_wait_for_its_paused_deletion() {
+    on_every_database(watchful(), async |world: &mut World| {
+        world.node("a", Generation::Two, 200).await;
+        for user in 1..=5 {
+            world.key(user).await;
+        }
+        world.node("b", Generation::Three, 200).await;
+        world.node("c", Generation::Three, 200).await;
+        for node in ["b", "c"] {
+            world.sim(node).inject(Fault::Slow(Duration::from_millis(700)));
+        }
+        world.api(Method::POST, "nodes/1/delete", Some(json!({}))).await;
+        let (status, _) = world.api(Method::POST, "jobs/1/pause", None).await;
+        assert_eq!(status, 200);
+        for node in ["b", "c"] {
+            world.sim(node).heal();
+        }
+        world.sim("a").inject(Fault::Dead);
+        world.until("everybody has moved", async |w: &World| w.residents("a").await == 0).await;
+        world.sim("a").heal();
+        world.until_state("a", "up").await;
+        world.api(Method::POST, "jobs/1/undo", None).await;
         world.rest().await;
     })
     .await;

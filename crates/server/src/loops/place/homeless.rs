@@ -5,9 +5,8 @@ use super::rescue::Limits;
 use crate::ops::keys::{counted, home};
 use chrono::{DateTime, Utc};
 use fleet::{
-    budget::Budget,
     id::{JobId, KeyId, NodeId},
-    place::{Held, Key, Wants, place_within},
+    place::{Held, Key, Wants, may_keep, place_within},
     settle::Cause,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +27,11 @@ pub(super) async fn house(
     limits: &Limits,
     now: DateTime<Utc>,
 ) -> Result<BTreeSet<NodeId>, StoreError> {
-    let keys = tx.read().homeless_keys().await?;
     let open = tx.read().find_running_job(JobKind::Delete, None).await?;
+    if let Some(job) = &open {
+        call_back(tx, nodes, job.id, now).await?;
+    }
+    let keys = tx.read().homeless_keys().await?;
     let (job, state) = match open {
         Some(job) => (job.id, job.state),
         None if keys.is_empty() => return Ok(BTreeSet::new()),
@@ -45,8 +47,28 @@ pub(super) async fn house(
         JobState::Running => begin(tx, nodes, job, &keys, limits, now).await?,
         JobState::Paused | JobState::Done => BTreeSet::new(),
     };
-    end_if_over(tx, job, &keys, now).await?;
+    if state == JobState::Running {
+        end_if_over(tx, job, &keys, now).await?;
+    }
     Ok(targets)
+}
+
+/// Keys whose new node cannot take them after all, or refused them, are homeless again.
+async fn call_back(
+    tx: &Write<'_>,
+    nodes: &BTreeMap<NodeId, NodeRecord>,
+    job: JobId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let under_way = tx.read().moves_in(job, &[MoveState::Arriving]).await?;
+    let refused = tx.read().refusals(&under_way.iter().map(|m| m.key).collect::<Vec<_>>()).await?;
+    let lost = under_way.iter().filter_map(|m| {
+        let to = m.to?;
+        let may_arrive = nodes.get(&to).is_some_and(|n| may_keep(&n.node, false).is_ok());
+        let is_refused = refused.get(&m.key).is_some_and(|by| by.contains(&to));
+        (!may_arrive || is_refused).then_some((m.key, to))
+    });
+    tx.cancel_arrivals(&lost.collect::<Vec<_>>(), "its new node cannot take it", now).await
 }
 
 fn to_come(key: &KeyRecord) -> NewMove {
@@ -63,8 +85,12 @@ async fn begin(
 ) -> Result<BTreeSet<NodeId>, StoreError> {
     // Read anew: in this transaction other keys have taken room.
     let fleet: Vec<_> = tx.read().nodes().await?.into_iter().map(|n| n.node).collect();
-    let wishes: Vec<Key> = keys.iter().map(|key| Key { id: key.id, home: None, wants: Wants::default() }).collect();
-    let placed = place_within(&fleet, &wishes, &mut Budget::new(limits.per_pass, limits.per_target));
+    let refused = tx.read().refusals(&keys.iter().map(|key| key.id).collect::<Vec<_>>()).await?;
+    let wishes = keys.iter().map(|key| {
+        let avoid = refused.get(&key.id).into_iter().flatten().copied().collect();
+        Key { id: key.id, home: None, wants: Wants { avoid, ..Wants::default() } }
+    });
+    let placed = place_within(&fleet, &wishes.collect::<Vec<_>>(), &mut limits.budget(tx).await?);
     let keys: BTreeMap<KeyId, &KeyRecord> = keys.iter().map(|key| (key.id, key)).collect();
     let mut starts: BTreeMap<NodeId, Vec<StartMove>> = BTreeMap::new();
     for step in placed.moves {
@@ -90,10 +116,15 @@ async fn begin(
 
 /// Ends what is no longer to be done, because another program ended the key, and the job when nothing is left.
 async fn end_if_over(tx: &Write<'_>, job: JobId, homeless: &[KeyRecord], now: DateTime<Utc>) -> Result<(), StoreError> {
-    let open: Vec<KeyId> = tx.read().moves_in(job, MoveState::OPEN).await?.into_iter().map(|m| m.key).collect();
-    let mut alive: BTreeSet<KeyId> = tx.read().homes_of(&open).await?.into_iter().map(|(key, _)| key).collect();
-    alive.extend(homeless.iter().map(|key| key.id));
-    let (open, over): (Vec<KeyId>, Vec<KeyId>) = open.into_iter().partition(|key| alive.contains(key));
+    let moves = tx.read().moves_in(job, MoveState::OPEN).await?;
+    let homes = tx.read().homes_of(&moves.iter().map(|m| m.key).collect::<Vec<_>>()).await?;
+    let homes: BTreeSet<(KeyId, NodeId)> = homes.into_iter().collect();
+    let homeless: BTreeSet<KeyId> = homeless.iter().map(|key| key.id).collect();
+    let (mut open, mut over) = (Vec::new(), Vec::new());
+    for one in moves {
+        let is_on_its_way = one.to.is_some_and(|to| homes.contains(&(one.key, to)));
+        if is_on_its_way || homeless.contains(&one.key) { open.push(one.key) } else { over.push(one.key) }
+    }
     tx.set_moves(job, &over, MoveState::Cancelled, Some("the key is no longer in force"), now).await?;
     if open.is_empty() {
         tx.set_job_state(job, JobState::Done, now).await?;

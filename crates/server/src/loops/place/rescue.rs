@@ -2,10 +2,13 @@
 //! are begun as the budget allows. A key lives where it does until its new node's panel has confirmed it.
 
 use super::homeless::house;
-use crate::ops::keys::{counted, home};
+use crate::ops::{
+    keys::{counted, home},
+    plan::fairness,
+};
 use chrono::{DateTime, Utc};
 use fleet::{
-    budget::{Budget, Fairness},
+    budget::Budget,
     health::guard::Hold,
     id::{JobId, KeyId, NodeId},
     node::Policy,
@@ -36,6 +39,22 @@ pub struct Limits {
     pub trial_days: Option<u32>,
 }
 
+impl Limits {
+    /// What may begin in a pass of this transaction. What is on its way already counts; a node that takes more than its
+    /// share is at its limit all the same.
+    pub(super) async fn budget(&self, tx: &Write<'_>) -> Result<Budget, StoreError> {
+        let under_way = tx.read().arriving().await?;
+        let total: u64 = under_way.values().sum();
+        let mut budget = Budget::new(self.per_pass + usize::try_from(total).unwrap_or(0), self.per_target);
+        for (node, count) in under_way {
+            for _ in 0..count {
+                let _ = budget.spend(node);
+            }
+        }
+        Ok(budget)
+    }
+}
+
 /// What a pass did.
 #[derive(Debug, Default)]
 pub struct Rescued {
@@ -54,7 +73,7 @@ pub async fn pass(
     hold: Option<&Hold>,
     now: DateTime<Utc>,
 ) -> Result<Rescued, StoreError> {
-    // A dead node on which nobody lives is no work, for as long as it is dead.
+    // A dead node without a client of ours is no work, for as long as it is dead.
     let is_calm = emptied(nodes.iter().filter(|n| n.node.current_users > 0), hold).is_empty();
     let homeless = store.read().homeless_keys().await?;
     if is_calm && homeless.is_empty() && store.read().open_jobs().await?.is_empty() {
@@ -90,7 +109,9 @@ async fn open_jobs(
             continue;
         }
         let kind = if *cause == Cause::Failover { JobKind::Failover } else { JobKind::Drain };
+        // A dead node's users do not wait for a deletion that is paused.
         let deleting = tx.read().find_running_job(JobKind::Delete, Some(*node)).await?;
+        let deleting = deleting.filter(|job| job.state == JobState::Running || *cause != Cause::Failover);
         let open = deleting.or(tx.read().find_running_job(kind, Some(*node)).await?);
         let job = if let Some(job) = open {
             job.id
@@ -141,14 +162,11 @@ impl Rescue<'_> {
         // A key may be on several lists, as when a node dies while it is being emptied: the first job moves it.
         let mut listed = BTreeSet::new();
         wanted.retain(|w| listed.insert(w.resident.key));
-        wanted.sort_by_key(|w| Fairness {
-            paying: w.resident.paying,
-            seen_ms: w.resident.seen_at.map(|at| at.timestamp_millis()),
-            key: w.resident.key,
-        });
-        let placed = self.place(&wanted).await?;
+        wanted.sort_by_key(|w| fairness(&w.resident));
+        let back = self.going_back(&wanted).await?;
+        let placed = self.place(&wanted, &back).await?;
         let more = !placed.waiting.is_empty();
-        let targets = self.begin(&wanted, &placed).await?;
+        let targets = self.begin(&wanted, &placed, &back).await?;
         self.note_held(&wanted, &placed).await?;
         Ok(Rescued { targets, more })
     }
@@ -169,11 +187,14 @@ impl Rescue<'_> {
         let from: BTreeSet<NodeId> = moves.iter().filter_map(|m| m.from).collect();
         let residents = self.tx.read().residents(&from.into_iter().collect::<Vec<_>>(), self.limits.trial_days).await?;
         let mut residents: BTreeMap<KeyId, Resident> = residents.into_iter().map(|r| (r.key, r)).collect();
+        // Where a target is named nowhere else will do, and what was refused is tried again.
+        let under_way = residents.values().filter(|r| r.arriving_to.is_some() && !job.kind.names_targets());
+        let refused = self.tx.read().refusals(&under_way.map(|r| r.key).collect::<Vec<_>>()).await?;
         let (mut wanted, mut over, mut stay) = (Vec::new(), Vec::new(), Vec::new());
         for open in moves {
             match residents.remove(&open.key) {
                 None => over.push(open.key),
-                Some(resident) if self.is_on_its_way(&resident) => {}
+                Some(resident) if self.is_on_its_way(&resident, &refused) => {}
                 Some(_) if self.may_stay(job.kind, &open) => stay.push(open.key),
                 Some(resident) => {
                     let to = open.to.filter(|_| job.kind.names_targets());
@@ -211,10 +232,19 @@ impl Rescue<'_> {
         Ok(true)
     }
 
-    /// A key whose new node is about to take it is left alone, unless that node cannot any more.
-    fn is_on_its_way(&self, resident: &Resident) -> bool {
+    /// A key whose new node is about to take it is left alone, unless that node cannot any more, or refused this very
+    /// key.
+    fn is_on_its_way(&self, resident: &Resident, refused: &BTreeMap<KeyId, Vec<NodeId>>) -> bool {
         let target = resident.arriving_to.and_then(|to| self.nodes.get(&to));
-        target.is_some_and(|target| may_keep(&target.node, false).is_ok())
+        let is_refused = |by| refused.get(&resident.key).is_some_and(|nodes| nodes.contains(&by));
+        target.is_some_and(|target| may_keep(&target.node, false).is_ok() && !is_refused(target.node.id))
+    }
+
+    /// The keys that are wanted on a node that holds a client of theirs still: these have room there already.
+    async fn going_back(&self, wanted: &[Wanted]) -> Result<BTreeSet<(KeyId, NodeId)>, StoreError> {
+        let named: BTreeMap<KeyId, NodeId> = wanted.iter().filter_map(|w| Some((w.resident.key, w.to?))).collect();
+        let homes = self.tx.read().homes_of(&named.keys().copied().collect::<Vec<_>>()).await?;
+        Ok(homes.into_iter().filter(|(key, node)| named.get(key) == Some(node)).collect())
     }
 
     /// Whether the reason for which a job was opened is gone: failovers and drains end by themselves, deletions when the
@@ -228,7 +258,7 @@ impl Rescue<'_> {
         ends_by_itself && !leaves
     }
 
-    async fn place(&self, wanted: &[Wanted]) -> Result<Placed, StoreError> {
+    async fn place(&self, wanted: &[Wanted], back: &BTreeSet<(KeyId, NodeId)>) -> Result<Placed, StoreError> {
         let keys: Vec<KeyId> = wanted.iter().map(|w| w.resident.key).collect();
         let refused = self.tx.read().refusals(&keys).await?;
         let wishes = wanted.iter().map(|w| {
@@ -236,22 +266,22 @@ impl Rescue<'_> {
             avoid.insert(w.resident.node);
             Key { id: w.resident.key, home: None, wants: Wants { pin: w.to, avoid, ..Wants::default() } }
         });
-        let under_way = self.tx.read().arriving().await?;
-        let total: u64 = under_way.values().sum();
-        let mut budget =
-            Budget::new(self.limits.per_pass + usize::try_from(total).unwrap_or(0), self.limits.per_target);
-        for (node, count) in under_way {
-            // What is on its way already counts; a node that takes more than its share is at its limit all the same.
-            for _ in 0..count {
-                let _ = budget.spend(node);
-            }
+        let mut budget = self.limits.budget(self.tx).await?;
+        let mut fleet: Vec<_> = self.nodes.values().map(|n| n.node.clone()).collect();
+        for node in &mut fleet {
+            let held = back.iter().filter(|(_, to)| *to == node.id).count();
+            node.current_users -= i64::try_from(held).unwrap_or(i64::MAX);
         }
-        let fleet: Vec<_> = self.nodes.values().map(|n| n.node.clone()).collect();
         Ok(place_within(&fleet, &wishes.collect::<Vec<_>>(), &mut budget))
     }
 
     /// Writes the moves down, as one batch for each target.
-    async fn begin(&self, wanted: &[Wanted], placed: &Placed) -> Result<BTreeSet<NodeId>, StoreError> {
+    async fn begin(
+        &self,
+        wanted: &[Wanted],
+        placed: &Placed,
+        back: &BTreeSet<(KeyId, NodeId)>,
+    ) -> Result<BTreeSet<NodeId>, StoreError> {
         let by_key: BTreeMap<KeyId, &Wanted> = wanted.iter().map(|w| (w.resident.key, w)).collect();
         let mut groups: BTreeMap<(NodeId, NodeId, JobId), Vec<&Wanted>> = BTreeMap::new();
         for step in &placed.moves {
@@ -262,7 +292,8 @@ impl Rescue<'_> {
         let mut events = Vec::new();
         for ((to, from, job), group) in groups {
             let Some(target) = self.nodes.get(&to) else { continue };
-            if !self.tx.take_room(to, group.len()).await? {
+            let newcomers = group.iter().filter(|w| !back.contains(&(w.resident.key, to))).count();
+            if newcomers > 0 && !self.tx.take_room(to, newcomers).await? {
                 continue;
             }
             let starts = group.iter().filter_map(|w| {

@@ -89,7 +89,7 @@ async fn a_drain_is_carried_out_by_the_running_server_and_followed_to_its_end() 
         assert_eq!((a.clients(1).len(), b.clients(1).len()), (3, 3), "old clients work on");
         operator.run("nodes list").await.done().says(&["maintenance"]);
         operator.run("jobs show 1").await.done().says(&["still there:", "3 old clients", "USER"]);
-        operator.run("nodes leaving a").await.done().says(&["USER", "LIVES ON", "LEAVES AT THE LATEST", "b"]);
+        operator.run("nodes leaving a").await.done().says(&["USER", "LIVES ON", "GOES IF NOT SEEN", "b"]);
         let leaving = operator.run("nodes leaving a --json").await.done().document();
         let there = leaving["leaving"].as_array().unwrap().iter().map(|l| json!([l["telegram_id"], l["home"]]));
         assert_eq!(json!([leaving["total"], there.collect::<Vec<_>>()]), json!([3, [[1, 2], [2, 2], [3, 2]]]));
