@@ -124,7 +124,7 @@ pub async fn register(
     };
     if let Some(inbound) = &inbound {
         let nodes = store.read().nodes().await.map_err(NodeError::from)?;
-        if let Some(twin) = find_twin(&nodes, &settings.url, inbound).await {
+        if let Some(twin) = find_twin(&nodes, &settings.url, inbound.id).await {
             return Err(NodeError::Twin(twin.node.name.clone()).into());
         }
     }

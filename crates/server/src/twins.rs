@@ -1,8 +1,9 @@
 //! Nodes that are one and the same: the same inbound of the same panel under two names. Each would take the other's
 //! clients for leftovers of its own and remove them. So such a panel is not taken in twice; where it happens all the same,
-//! the sync loop leaves alone what is at home on a node alike ([`Inbound::is_alike`]).
+//! the sync loop leaves alone what is at home on a node alike ([`fleet::inbound::Inbound::is_alike`]), and removes nothing
+//! that is at home under another name of the same panel.
 
-use fleet::inbound::Inbound;
+use fleet::id::InboundId;
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use store::nodes::NodeRecord;
 use tokio::{net::lookup_host, time::timeout};
@@ -11,11 +12,12 @@ use url::{Host, Url};
 /// How long a name may take to become an address.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Of these nodes the first that is this inbound of the panel at `url`: alike, and at the same address and base path. Names
-/// are looked up, for `localhost` is `127.0.0.1`; but two different names are two panels, for a proxy may serve many.
-pub async fn find_twin<'a>(nodes: &'a [NodeRecord], url: &str, inbound: &Inbound) -> Option<&'a NodeRecord> {
+/// Of these nodes the first that is this inbound of the panel at `url`: of the same number, at the same address and base
+/// path. What else was seen of it may be old: the panel may have been set up anew since. Names are looked up, for
+/// `localhost` is `127.0.0.1`; but two different names are two panels, for a proxy may serve many.
+pub async fn find_twin<'a>(nodes: &'a [NodeRecord], url: &str, inbound: InboundId) -> Option<&'a NodeRecord> {
     let url = Url::parse(url).ok()?;
-    for node in nodes.iter().filter(|node| node.inbound.as_ref().is_some_and(|other| inbound.is_alike(other))) {
+    for node in nodes.iter().filter(|node| number(node) == Some(inbound)) {
         if let Ok(other) = Url::parse(&node.url)
             && is_one(&url, &other).await
         {
@@ -25,8 +27,26 @@ pub async fn find_twin<'a>(nodes: &'a [NodeRecord], url: &str, inbound: &Inbound
     None
 }
 
+/// Whether two nodes are one inbound of one panel, as far as their addresses say so by themselves. Copies of a server are
+/// not.
+pub fn is_one_door(one: &NodeRecord, other: &NodeRecord) -> bool {
+    let place = |node: &NodeRecord| {
+        let url = Url::parse(&node.url).ok()?;
+        Some((place(&url), url.host_str()?.to_ascii_lowercase(), number(node)?))
+    };
+    one.node.id != other.node.id && place(one).is_some_and(|here| Some(here) == place(other))
+}
+
+/// The inbound that keys live on, or are to.
+fn number(node: &NodeRecord) -> Option<InboundId> {
+    node.inbound.as_ref().map(|inbound| inbound.id).or(node.chosen_inbound)
+}
+
+fn place(url: &Url) -> (Option<u16>, String) {
+    (url.port_or_known_default(), url.path().trim_matches('/').to_owned())
+}
+
 async fn is_one(one: &Url, other: &Url) -> bool {
-    let place = |url: &Url| (url.port_or_known_default(), url.path().trim_matches('/').to_owned());
     if place(one) != place(other) {
         return false;
     }

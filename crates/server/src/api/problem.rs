@@ -164,6 +164,10 @@ impl From<JobError> for Problem {
             JobError::NothingLeft(_) => {
                 Self::new(StatusCode::CONFLICT, "nothing_to_undo", "nothing is left to be undone", detail)
             }
+            JobError::NoWayBack { why, .. } => {
+                Self::new(StatusCode::CONFLICT, "no_way_back", "none of the keys can go back", detail)
+                    .with_seen(&why.refusals)
+            }
             JobError::Store(error) => error.into(),
         }
     }

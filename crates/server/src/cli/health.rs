@@ -41,10 +41,13 @@ pub(super) struct Events {
 impl Health {
     pub(super) async fn run(self, app: App) -> Result<Printed, Failure> {
         if let Some(Word::Release) = self.word {
-            release(&app.store, (app.clock)()).await?;
+            let was_held = release(&app.store, (app.clock)()).await?;
             let (_, document) = fleet(&app).await?;
-            let text =
-                "noted: failures up to now are real, and moves that were held begin (a running server begins them)";
+            let text = if was_held {
+                "noted: failures up to now are real, and moves that were held begin (a running server begins them)"
+            } else {
+                "noted: failures up to now are real; no moves were held"
+            };
             return Ok(Printed::good(text, document));
         }
         match self.node {

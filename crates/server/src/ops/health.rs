@@ -18,12 +18,17 @@ pub async fn load(store: &Store) -> Result<FleetHealth, StoreError> {
     Ok(FleetHealth { hold: read.hold().await?, nodes: read.nodes().await? })
 }
 
-/// Says that failures up to now are real: moves that are held begin with the next pass.
-pub async fn release(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+/// Says that failures up to now are real: moves that are held begin with the next pass. False if none were held.
+pub async fn release(store: &Store, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let tx = store.write().await?;
     tx.set_released_at(now).await?;
+    if tx.read().hold().await?.is_none() {
+        tx.commit().await?;
+        return Ok(false);
+    }
     tx.set_hold(None).await?;
     let message = "an operator said that the failures are real: moves begin".to_owned();
     tx.add_events(&[Event { at: now, kind: "hold", node: None, key: None, message }]).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
 }

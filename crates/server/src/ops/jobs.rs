@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use fleet::{
     id::{JobId, KeyId, NodeId, UserId},
     node::{Node, Policy},
-    place::Wants,
+    place::{NoRoom, Wants},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    sync::Arc,
 };
 use store::{
     Store, StoreError, Write,
@@ -37,6 +38,15 @@ pub enum JobError {
     /// None of its keys lives where it was moved to, or could go back.
     #[error("nothing of job {0} is left to be undone: none of its keys lives where it sent them")]
     NothingLeft(JobId),
+    /// The nodes that its keys came from take none of them.
+    #[error("none of the keys that job {job} moved can go back: {why}")]
+    NoWayBack {
+        /// The job.
+        job: JobId,
+        /// Every node's reasons.
+        #[source]
+        why: Arc<NoRoom>,
+    },
     /// The database failed.
     #[error("the database failed")]
     Store(#[from] StoreError),
@@ -98,20 +108,28 @@ pub async fn undo(
     let job = tx.read().job(id).await?.ok_or(JobError::Unknown(id))?;
     let emptied = job.node.filter(|_| matches!(job.kind, JobKind::Drain | JobKind::Delete));
     let (back, plan) = way_back(&tx, id, emptied, config.trial().days).await?;
-    if back.is_empty() && tx.read().moves_in(id, MoveState::OPEN).await?.is_empty() {
+    let open = tx.read().moves_in(id, MoveState::OPEN).await?;
+    if back.is_empty() && open.is_empty() {
         return Err(JobError::NothingLeft(id));
     }
     if dry_run {
         return Ok((None, plan));
     }
-    let under_way = tx.read().moves_in(id, &[MoveState::Arriving]).await?;
-    let under_way: Vec<(KeyId, NodeId)> = under_way.iter().filter_map(|m| Some((m.key, m.to?))).collect();
+    let is_hopeless = !back.is_empty() && plan.unplaced().len() == back.len();
+    if let Some(why) = plan.why.clone().filter(|_| is_hopeless && open.is_empty()) {
+        return Err(JobError::NoWayBack { job: id, why });
+    }
+    let under_way = open.iter().filter(|m| m.state == MoveState::Arriving);
+    let under_way: Vec<(KeyId, NodeId)> = under_way.filter_map(|m| Some((m.key, m.to?))).collect();
     tx.cancel_arrivals(&under_way, "the job was undone", now).await?;
     call_off(&tx, id, "the job was undone", now).await?;
     if let Some(node) = emptied {
         // Its keys could not go back to a node that is being emptied.
         tx.set_policy(node, Policy::Active, now).await?;
         call_off_emptying(&tx, node, now).await?;
+        let name = tx.read().find_node(node).await?.map_or_else(|| node.to_string(), |n| n.node.name);
+        let message = format!("node {name} takes new keys, for the job that emptied it is undone (job {id})");
+        tx.add_events(&[Event { at: now, kind: "policy", node: Some(node), key: None, message }]).await?;
     }
     let (node, asked) = (job.node, asked_by.to_owned());
     let new = NewJob { kind: JobKind::Undo, node, asked_by: asked, deadline_at: None, note: None };
@@ -135,7 +153,10 @@ async fn way_back(
 ) -> Result<(Vec<Planned>, Plan), StoreError> {
     let read = tx.read();
     let mut fleet: Vec<Node> = read.nodes().await?.into_iter().map(|n| n.node).collect();
-    let moved = read.moves_in(id, &[MoveState::Done]).await?;
+    let mut moved = read.moves_in(id, &[MoveState::Done]).await?;
+    let since = read.moved_after(id, &moved.iter().map(|m| m.key).collect::<Vec<_>>()).await?;
+    // Where another job has sent a key since is that job's affair.
+    moved.retain(|m| !since.contains(&m.key));
     let at: BTreeSet<NodeId> = moved.iter().filter_map(|m| m.to).collect();
     let residents = read.residents(&at.into_iter().collect::<Vec<_>>(), trial_days).await?;
     let mut residents: BTreeMap<KeyId, Resident> = residents.into_iter().map(|r| (r.key, r)).collect();

@@ -103,7 +103,9 @@ pub enum NodeError {
     #[error("node {0} is this panel with this inbound already: change that node, or choose another inbound")]
     Twin(String),
     /// Its panel holds clients of ours.
-    #[error("node {name} still serves {clients} key(s): nobody would serve them if it were {what}")]
+    #[error(
+        "the panel of node {name} holds {clients} client(s) of ours: nobody would look after them if it were {what}"
+    )]
     InUse {
         /// The node.
         name: String,

@@ -78,8 +78,8 @@ async fn listed(tx: &Write<'_>) -> Result<BTreeMap<KeyId, Option<NodeId>>, Store
     for job in tx.read().open_jobs().await? {
         let open = tx.read().moves_in(job.id, MoveState::OPEN).await?;
         for one in open {
-            // Of several jobs the first moves the key.
-            listed.entry(one.key).or_insert(one.to);
+            // The oldest job comes first; of several orders the newest moves the key.
+            listed.insert(one.key, one.to);
         }
     }
     Ok(listed)

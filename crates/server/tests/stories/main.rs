@@ -17,4 +17,5 @@ mod moving;
 mod program;
 mod replaced;
 mod returning;
+mod twins;
 mod world;

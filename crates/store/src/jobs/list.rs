@@ -11,10 +11,10 @@ use crate::{
 use chrono::{DateTime, Utc};
 use fleet::id::{JobId, KeyId, NodeId, UserId};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
     sea_query::{Expr, OnConflict},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const TABLE: &str = "muster_moves";
 
@@ -73,11 +73,30 @@ impl<C: ConnectionTrait> View<'_, C> {
         let mut query = job_move::Entity::find()
             .filter(job_move::Column::JobId.eq(id32(job.0)))
             .order_by_asc(job_move::Column::KeyId)
-            .limit(most.min(i64::MAX.unsigned_abs()));
+            .limit(Ord::min(most, i64::MAX.unsigned_abs()));
         if let Some(after) = after {
             query = query.filter(job_move::Column::KeyId.gt(id32(after.0)));
         }
         query.all(self.c).await?.into_iter().map(record).collect()
+    }
+
+    /// Those of these keys that a job after this one has moved.
+    pub async fn moved_after(&self, job: JobId, keys: &[KeyId]) -> Result<BTreeSet<KeyId>, StoreError> {
+        let keys: Vec<i32> = keys.iter().map(|key| id32(key.0)).collect();
+        let mut moved = BTreeSet::new();
+        for keys in padded(&keys) {
+            let ids: Vec<i32> = job_move::Entity::find()
+                .select_only()
+                .column(job_move::Column::KeyId)
+                .filter(job_move::Column::KeyId.is_in(keys))
+                .filter(job_move::Column::JobId.gt(id32(job.0)))
+                .filter(job_move::Column::State.eq(MoveState::Done.as_str()))
+                .into_tuple()
+                .all(self.c)
+                .await?;
+            moved.extend(ids.into_iter().map(|key| KeyId(key.into())));
+        }
+        Ok(moved)
     }
 
     /// The moves of a job that stand like one of these, in the order in which they were put on its list.
@@ -103,7 +122,8 @@ impl Write<'_> {
         Ok(())
     }
 
-    /// Writes down where moves of a job stand, and why. Keys that are not on its list are left out.
+    /// Writes down where moves of a job stand, and why. Keys that are not on its list are left out; a move that stands like
+    /// that already, for this reason, keeps its time.
     pub async fn set_moves(
         &self,
         job: JobId,
@@ -113,6 +133,10 @@ impl Write<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let reason = reason.map(|text| cut(text, TEXT_CHARACTERS));
+        let differs = Condition::any()
+            .add(job_move::Column::State.ne(state.as_str()))
+            .add(Expr::col(job_move::Column::Reason).is_null())
+            .add_option(reason.as_deref().map(|reason| job_move::Column::Reason.ne(reason)));
         let keys: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
         for keys in padded(&keys) {
             job_move::Entity::update_many()
@@ -121,6 +145,7 @@ impl Write<'_> {
                 .col_expr(job_move::Column::At, Expr::value(now))
                 .filter(job_move::Column::JobId.eq(id32(job.0)))
                 .filter(job_move::Column::KeyId.is_in(keys))
+                .filter(differs.clone())
                 .exec(&self.tx)
                 .await?;
         }

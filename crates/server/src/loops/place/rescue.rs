@@ -11,11 +11,12 @@ use fleet::{
     budget::Budget,
     health::guard::Hold,
     id::{JobId, KeyId, NodeId},
-    node::Policy,
+    node::{Node, Policy},
     place::{Key, NoRoom, Placed, Wants, explain, may_keep, must_leave, place_within},
     settle::Cause,
 };
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
@@ -159,16 +160,46 @@ impl Rescue<'_> {
                 JobState::Paused | JobState::Done => {}
             }
         }
-        // A key may be on several lists, as when a node dies while it is being emptied: the first job moves it.
-        let mut listed = BTreeSet::new();
-        wanted.retain(|w| listed.insert(w.resident.key));
-        wanted.sort_by_key(|w| fairness(&w.resident));
-        let back = self.going_back(&wanted).await?;
-        let placed = self.place(&wanted, &back).await?;
-        let more = !placed.waiting.is_empty();
-        let targets = self.begin(&wanted, &placed, &back).await?;
-        self.note_held(&wanted, &placed).await?;
-        Ok(Rescued { targets, more })
+        // A key may be on several lists. A failover comes first, for nobody serves its users; of orders the newest, for
+        // whoever gave it may have known of the others. Where the one finds no room, the next is tried.
+        wanted.sort_by_key(|w| (w.kind != JobKind::Failover, Reverse(w.job)));
+        let mut rescued = Rescued::default();
+        let mut fleet: Vec<Node> = self.nodes.values().map(|n| n.node.clone()).collect();
+        loop {
+            let mut chosen = BTreeMap::new();
+            for one in &wanted {
+                chosen.entry(one.resident.key).or_insert(one.job);
+            }
+            let (mut now, later) = wanted.into_iter().partition::<Vec<_>, _>(|w| chosen[&w.resident.key] == w.job);
+            now.sort_by_key(|w| fairness(&w.resident));
+            let back = self.going_back(&now).await?;
+            let placed = self.place(&now, &back, fleet).await?;
+            rescued.more |= !placed.waiting.is_empty();
+            rescued.targets.extend(self.begin(&now, &placed, &back).await?);
+            self.note_held(&now, &placed).await?;
+            let held: BTreeSet<KeyId> = placed.held.iter().map(|held| held.key).collect();
+            let (next, idle) = later.into_iter().partition::<Vec<_>, _>(|w| held.contains(&w.resident.key));
+            self.note_idle(&idle, &chosen).await?;
+            wanted = next;
+            if wanted.is_empty() {
+                break;
+            }
+            fleet = self.tx.read().nodes().await?.into_iter().map(|n| n.node).collect();
+        }
+        Ok(rescued)
+    }
+
+    /// Moves that another job makes.
+    async fn note_idle(&self, idle: &[Wanted], chosen: &BTreeMap<KeyId, JobId>) -> Result<(), StoreError> {
+        let mut groups: BTreeMap<(JobId, JobId), Vec<KeyId>> = BTreeMap::new();
+        for one in idle {
+            groups.entry((one.job, chosen[&one.resident.key])).or_default().push(one.resident.key);
+        }
+        for ((job, by), keys) in groups {
+            let why = format!("job {by} moves it");
+            self.tx.set_moves(job, &keys, MoveState::Planned, Some(&why), self.now).await?;
+        }
+        Ok(())
     }
 
     /// The moves of a job that are to be begun now. Ends moves that are no longer needed, and a job without any.
@@ -258,7 +289,12 @@ impl Rescue<'_> {
         ends_by_itself && !leaves
     }
 
-    async fn place(&self, wanted: &[Wanted], back: &BTreeSet<(KeyId, NodeId)>) -> Result<Placed, StoreError> {
+    async fn place(
+        &self,
+        wanted: &[Wanted],
+        back: &BTreeSet<(KeyId, NodeId)>,
+        mut fleet: Vec<Node>,
+    ) -> Result<Placed, StoreError> {
         let keys: Vec<KeyId> = wanted.iter().map(|w| w.resident.key).collect();
         let refused = self.tx.read().refusals(&keys).await?;
         let wishes = wanted.iter().map(|w| {
@@ -267,7 +303,6 @@ impl Rescue<'_> {
             Key { id: w.resident.key, home: None, wants: Wants { pin: w.to, avoid, ..Wants::default() } }
         });
         let mut budget = self.limits.budget(self.tx).await?;
-        let mut fleet: Vec<_> = self.nodes.values().map(|n| n.node.clone()).collect();
         for node in &mut fleet {
             let held = back.iter().filter(|(_, to)| *to == node.id).count();
             node.current_users -= i64::try_from(held).unwrap_or(i64::MAX);

@@ -1,13 +1,17 @@
 //! The quick pass: what is not settled is said to the panel, removals first.
 
 use super::{AFTER_REFUSAL, Said, Sync, SyncError, client};
-use fleet::inbound::Inbound;
+use crate::twins::is_one_door;
+use fleet::{
+    id::{KeyId, NodeId},
+    inbound::Inbound,
+};
 use panel::Removed;
 use std::{
     collections::BTreeSet,
     mem::{replace, take},
 };
-use store::clients::ClientRow;
+use store::{StoreError, clients::ClientRow};
 use tokio::{join, time::Instant};
 
 /// The fewest clients that are worth a call of their own, where there are more: below that what a call costs by
@@ -58,9 +62,11 @@ impl Sync {
         if rows.is_empty() {
             return Ok(());
         }
+        let kept = self.at_home_by_another_name(rows).await?;
+        let (kept, rows): (Vec<&ClientRow>, Vec<&ClientRow>) = rows.iter().partition(|row| kept.contains(&row.key));
         let identities: Vec<_> = rows.iter().map(|r| r.identity.clone()).collect();
         let answers = self.panel.remove_clients(inbound, &identities).await;
-        let mut said = Said::default();
+        let mut said = Said { gone: kept.iter().map(|row| row.version).collect(), ..Said::default() };
         for (row, answer) in rows.iter().zip(answers) {
             match answer {
                 Ok(Removed::Removed | Removed::Absent | Removed::NotOurs) => said.gone.push(row.version),
@@ -68,6 +74,19 @@ impl Sync {
             }
         }
         self.write_down(said).await
+    }
+
+    /// The keys of these that live, arrive or are leaving on another node that is this very inbound of this panel: their
+    /// clients here are that node's.
+    async fn at_home_by_another_name(&self, rows: &[ClientRow]) -> Result<BTreeSet<KeyId>, StoreError> {
+        let nodes = self.store.read().nodes().await?;
+        let Some(own) = nodes.iter().find(|n| n.node.id == self.node) else { return Ok(BTreeSet::new()) };
+        let others: BTreeSet<NodeId> = nodes.iter().filter(|n| is_one_door(own, n)).map(|n| n.node.id).collect();
+        if others.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let homes = self.store.read().homes_of(&rows.iter().map(|row| row.key).collect::<Vec<_>>()).await?;
+        Ok(homes.into_iter().filter(|(_, node)| others.contains(node)).map(|(key, _)| key).collect())
     }
 
     /// Makes the panel hold wanted clients as they should be.
