@@ -294,18 +294,21 @@ async fn a_panel_that_fails_a_write_is_looked_at_and_what_was_seen_is_believed()
 async fn a_dead_nodes_users_do_not_wait_for_an_older_order_that_cannot_be_carried_out() {
     on_every_database(watchful(), async |world: &mut World| {
         fleet(world, 4).await;
+        // Too slow to take the key before it dies.
         world.sim("b").inject(Fault::Slow(Duration::from_millis(700)));
         let (status, order) = world.api(Method::POST, "users/1/key/move", Some(json!({"to": "b"}))).await;
         assert_eq!(status, 200, "{order}");
+        world.sim("b").inject(Fault::Dead);
         world.api(Method::POST, "nodes/2/disable", None).await;
         world
             .until("the order waits", async |w: &World| w.api(Method::GET, "jobs/1", None).await.1["waiting"] == 1)
             .await;
-        world.sim("b").heal();
         world.sim("a").inject(Fault::Dead);
         world.until("everybody has moved", async |w: &World| w.residents("c").await == 4).await;
-        world.sim("a").heal();
-        world.until_state("a", "up").await;
+        for node in ["a", "b"] {
+            world.sim(node).heal();
+            world.until_state(node, "up").await;
+        }
         world.rest().await;
     })
     .await;

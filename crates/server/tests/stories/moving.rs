@@ -101,6 +101,16 @@ async fn a_key_is_moved_by_hand_and_the_job_is_undone() {
         world.until("it lives on a again", async |w: &World| w.home(1).await == "a").await;
         world.settle().await;
         assert_eq!(world.key(1).await, before);
+        let (_, again) = world.api(Method::POST, "users/1/key/move", Some(json!({"to": "b"}))).await;
+        world.until("it lives on b again", async |w: &World| w.home(1).await == "b").await;
+        let (status, refusal) = world.api(Method::POST, &format!("jobs/{job}/undo"), None).await;
+        assert_eq!((status, &refusal["code"]), (409, &json!("nothing_to_undo")), "another job has moved it since");
+        world.api(Method::POST, "nodes/1/disable", None).await;
+        let undo = format!("jobs/{}/undo", again["job"]);
+        let (status, refusal) = world.api(Method::POST, &undo, None).await;
+        assert_eq!((status, &refusal["code"]), (409, &json!("no_way_back")), "{refusal}");
+        let (status, preview) = world.api(Method::POST, &undo, Some(json!({"dry_run": true}))).await;
+        assert_eq!((status, &preview["moves"][0]["to"]), (200, &json!(null)), "{preview}");
         world.rest().await;
     })
     .await;
