@@ -71,6 +71,7 @@ async fn whoever_cannot_have_a_key_is_told_why_and_gets_no_link() {
     sim.heal();
     // Its check is over long before the pass that takes the trouble from it.
     sim.inject(Fault::Slow(Duration::from_millis(100)));
+    operator.set("MUSTER_PANELS__ISSUE_WAIT", "15s");
     operator.run("keys issue 3").await.done();
     let names: Vec<String> = sim.clients(1).into_iter().map(|c| c.email).collect();
     assert!(names.len() == 1 && names[0].starts_with('m'), "what was left over is gone: {names:?}");
