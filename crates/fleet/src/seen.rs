@@ -18,12 +18,17 @@ pub struct Answer {
 
 /// Who had traffic between two answers. The time to note for it is that of the *earlier* answer: the traffic is
 /// certainly not older, while the time of the later one would make the last traffic before a node's death look like a
-/// sign of life after its return. (Whoever keeps it may know better: traffic under a client is not older than the
-/// client.) A panel that was restored from a backup may name an earlier time than before; that is no traffic.
+/// sign of life after its return. (Of a client that is younger than that answer more is known: [`first_seen`].) A panel that was restored from a backup may name an earlier time than before; that is no traffic.
 pub fn seen_between(before: &Answer, after: &Answer) -> BTreeSet<ClientName> {
     let is_newer = |name: &ClientName, ms: i64| before.last_online.get(name).is_none_or(|was| ms > *was);
     let news = after.last_online.iter().filter(|(name, ms)| is_newer(name, **ms));
     news.map(|(name, _)| name.clone()).collect()
+}
+
+/// Who had traffic for the first time as far as these answers tell. Where the client came after the earlier answer, the
+/// traffic is not older than the client, and a user who came once is known to have come.
+pub fn first_seen(before: &Answer, after: &Answer) -> BTreeSet<ClientName> {
+    after.last_online.keys().filter(|name| !before.last_online.contains_key(*name)).cloned().collect()
 }
 
 #[cfg(test)]
@@ -41,5 +46,6 @@ mod tests {
         let after = answer(61_000, &[("idle", 5), ("busy", 8), ("restored", 2), ("new", 1)]);
         let seen = seen_between(&before, &after);
         assert_eq!(seen.iter().map(ClientName::as_str).collect::<Vec<_>>(), ["busy", "new"]);
+        assert_eq!(first_seen(&before, &after), [ClientName::from_stored("new")].into());
     }
 }

@@ -22,9 +22,8 @@ use std::collections::BTreeMap;
 const FEW: usize = 128;
 
 impl Write<'_> {
-    /// Clients of ours had traffic on this node, at these times or later; where a key lives there only since a later
-    /// time, that is noted, for the traffic is not older than its client. A sighting that is older than the one known changes
-    /// nothing, nor does one under a name that is not ours.
+    /// Clients of ours had traffic on this node, at these times or later. A sighting that is older than the one known
+    /// changes nothing, nor does one under a name that is not ours.
     pub async fn set_seen(&self, node: NodeId, seen: &[(ClientName, DateTime<Utc>)]) -> Result<(), StoreError> {
         let mut by_name: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
         for (name, seen_at) in seen {
@@ -40,6 +39,34 @@ impl Write<'_> {
         let seen: Vec<_> = homes.iter().filter_map(|home| Some((home.id, *by_key.get(&home.key)?))).collect();
         for seen in padded(&seen) {
             self.set_seen_at(&seen).await?;
+        }
+        Ok(())
+    }
+
+    /// Clients of ours had traffic on this node for the first time, after this moment. Where a key began to come here later
+    /// than that, its client is no older than the traffic, and it was used since the key lives here; to others this says
+    /// nothing ([`Write::set_seen`]).
+    pub async fn set_first_seen(
+        &self,
+        node: NodeId,
+        names: &[ClientName],
+        after: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let names: Vec<&str> = names.iter().map(ClientName::as_str).collect();
+        let keys = self.names_on(node, &names).await?;
+        let pairs: Vec<_> =
+            keys.into_iter().filter(|(_, name)| names.contains(&name.as_str())).map(|(key, _)| (key, node)).collect();
+        let homes: Vec<i32> = self.present_homes(&pairs).await?.into_iter().map(|home| home.id).collect();
+        for homes in padded(&homes) {
+            let since = || Expr::col(assignment::Column::Since);
+            assignment::Entity::update_many()
+                .col_expr(assignment::Column::SeenAt, since())
+                .filter(assignment::Column::Id.is_in(homes))
+                .filter(assignment::Column::AssignedAt.gt(after))
+                .filter(since().is_not_null())
+                .filter(assignment::Column::SeenAt.is_null().or(Expr::col(assignment::Column::SeenAt).lt(since())))
+                .exec(&self.tx)
+                .await?;
         }
         Ok(())
     }

@@ -55,3 +55,27 @@ async fn the_last_release_of_a_hold_is_remembered() {
         }
     }
 }
+
+#[tokio::test]
+async fn traffic_is_not_older_than_a_client_that_came_since() {
+    for scene in Scene::all().await {
+        let (here, there) = (scene.node("ams-1", 5).await, scene.node("ams-2", 5).await);
+        let key = scene.issue_confirmed(scene.user(1).await, here).await;
+        let at = |seconds| now() + TimeDelta::seconds(seconds);
+        scene.move_key(key, there, at(60)).await;
+        let name = scene.line(key, there).await.identity.name;
+        let first = async |node, after| {
+            let tx = scene.store.write().await.unwrap();
+            tx.set_seen(node, &[(name.clone(), after)]).await.unwrap();
+            tx.set_first_seen(node, &[name.clone(), ClientName::from_stored("somebody@else")], after).await.unwrap();
+            tx.commit().await.unwrap();
+            let moved = scene.left().await.moved;
+            (moved.leaving[0].seen_ms, moved.home.seen_ms)
+        };
+        let ms = |seconds| Some(at(seconds).timestamp_millis());
+        assert_eq!(first(there, at(90)).await, (None, ms(90)), "it was there before");
+        assert_eq!(first(here, at(-30)).await, (ms(0), ms(90)), "its client there is older than the move");
+        scene.run("UPDATE user_node_assignments SET seen_at = NULL").await;
+        assert_eq!(first(there, at(-5)).await, (None, ms(60)), "since it lives there");
+    }
+}

@@ -8,7 +8,7 @@ use crate::panels::Clock;
 use chrono::DateTime;
 use fleet::{
     id::NodeId,
-    seen::{Answer, seen_between},
+    seen::{Answer, first_seen, seen_between},
 };
 use panel::{Panel, PanelError};
 use std::{
@@ -65,16 +65,20 @@ impl Seen {
     async fn look(&mut self) -> Result<(), SeenError> {
         let seen = self.panel.seen().await?;
         let after = Answer { at_ms: (self.clock)().timestamp_millis(), last_online: seen.last_online };
-        let mut named = Vec::new();
+        let (mut named, mut first) = (Vec::new(), None);
         if let Some(before) = &self.before
             && let Some(at) = DateTime::from_timestamp_millis(before.at_ms)
         {
             named.extend(seen_between(before, &after).into_iter().map(|name| (name, at)));
+            first = Some((first_seen(before, &after).into_iter().collect::<Vec<_>>(), at));
         }
         self.online.set(seen.online);
         if !named.is_empty() {
             let tx = self.store.write().await?;
             tx.set_seen(self.node, &named).await?;
+            if let Some((first, after)) = first {
+                tx.set_first_seen(self.node, &first, after).await?;
+            }
             tx.commit().await?;
             self.pokes.poke_settle();
         }
