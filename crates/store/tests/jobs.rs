@@ -94,3 +94,41 @@ async fn every_word_of_a_job_is_read_back() {
     }
     assert_eq!((JobState::find("PAUSED"), JobState::find("paused")), (None, Some(JobState::Paused)));
 }
+
+#[tokio::test]
+async fn a_deadline_is_only_ever_shortened() {
+    for scene in Scene::all().await {
+        let at = |hours| now() + TimeDelta::hours(hours);
+        let (open, other) = (scene.job(JobKind::Drain, None, None).await, scene.job(JobKind::Drain, None, None).await);
+        for (given, holds) in [(5, 5), (9, 5), (2, 2)] {
+            let tx = scene.store.write().await.unwrap();
+            tx.shorten_deadline(open, at(given)).await.unwrap();
+            tx.commit().await.unwrap();
+            assert_eq!(scene.store.read().job(open).await.unwrap().unwrap().deadline_at, Some(at(holds)));
+        }
+        assert_eq!(scene.store.read().job(other).await.unwrap().unwrap().deadline_at, None);
+    }
+}
+
+#[tokio::test]
+async fn a_move_that_stands_as_it_did_keeps_its_time() {
+    for scene in Scene::all().await {
+        let job = scene.job(JobKind::Drain, None, None).await;
+        let at = |minutes| now() + TimeDelta::minutes(minutes);
+        let stands = async |minutes, reason: Option<&str>| {
+            let tx = scene.store.write().await.unwrap();
+            tx.add_moves(job, &[new_move(1, MoveState::Planned)], now()).await.unwrap();
+            tx.set_moves(job, &[KeyId(1)], MoveState::Waiting, reason, at(minutes)).await.unwrap();
+            tx.commit().await.unwrap();
+            let one = scene.store.read().moves_of(job, None, 1).await.unwrap().pop().unwrap();
+            (one.at, one.reason)
+        };
+        let no_room = || Some("no room".to_owned());
+        assert_eq!(stands(1, Some("no room")).await, (at(1), no_room()));
+        assert_eq!(stands(2, Some("no room")).await, (at(1), no_room()));
+        assert_eq!(stands(3, Some("held")).await, (at(3), Some("held".to_owned())));
+        assert_eq!(stands(4, None).await, (at(4), None));
+        assert_eq!(stands(5, None).await, (at(4), None));
+        assert_eq!(stands(6, Some("no room")).await, (at(6), no_room()));
+    }
+}

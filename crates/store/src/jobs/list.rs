@@ -133,10 +133,11 @@ impl Write<'_> {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let reason = reason.map(|text| cut(text, TEXT_CHARACTERS));
-        let differs = Condition::any()
-            .add(job_move::Column::State.ne(state.as_str()))
-            .add(Expr::col(job_move::Column::Reason).is_null())
-            .add_option(reason.as_deref().map(|reason| job_move::Column::Reason.ne(reason)));
+        let written = || Expr::col(job_move::Column::Reason);
+        let differs = Condition::any().add(job_move::Column::State.ne(state.as_str())).add(match &reason {
+            Some(reason) => written().is_null().or(written().ne(reason.as_str())),
+            None => written().is_not_null(),
+        });
         let keys: Vec<i32> = keys.iter().map(|k| id32(k.0)).collect();
         for keys in padded(&keys) {
             job_move::Entity::update_many()
