@@ -1,6 +1,9 @@
 //! Who moves first when many must, and how many may: a rescue must not overload the rescuers.
 
-use crate::id::{KeyId, NodeId};
+use crate::{
+    id::{JobId, KeyId, NodeId},
+    settle::Cause,
+};
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
@@ -24,6 +27,29 @@ impl Ord for Fairness {
 }
 
 impl PartialOrd for Fairness {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A job's claim on a key that other jobs claim as well. The smaller is tried first: a failover, for nobody serves its
+/// users; of orders the newest, for whoever gave it may have known of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Precedence {
+    /// Why the job moves keys.
+    pub cause: Cause,
+    /// Which job; ids are given once, and grow.
+    pub job: JobId,
+}
+
+impl Ord for Precedence {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let turn = |of: &Self| (of.cause != Cause::Failover, Reverse(of.job));
+        turn(self).cmp(&turn(other))
+    }
+}
+
+impl PartialOrd for Precedence {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }

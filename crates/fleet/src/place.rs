@@ -8,7 +8,7 @@ mod reason;
 mod whole;
 
 pub use reason::{NoRoom, NoRoomKind, Reason, Refusal, Verdict};
-pub use whole::{Held, Home, Key, Move, Placed, Waiting, place, place_within};
+pub use whole::{Held, Home, Key, Move, Placed, Waiting, count_off, place, place_within};
 
 use crate::{
     id::NodeId,
@@ -69,6 +69,12 @@ pub fn may_keep(node: &Node, confirmed: bool) -> Result<(), Vec<Reason>> {
         reasons.push(Reason::NoInbound);
     }
     if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+}
+
+/// May a key go on arriving at this node, whose panel is being told of it? Not at one that could not keep it, nor where
+/// this very key was refused.
+pub fn may_arrive(node: &Node, refused_by: &[NodeId]) -> bool {
+    may_keep(node, false).is_ok() && !refused_by.contains(&node.id)
 }
 
 /// May a key that left this node for want of health live there again? There is room for it: its client is there still.

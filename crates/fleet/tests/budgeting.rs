@@ -2,8 +2,9 @@
 
 use crate::chance::cases;
 use fleet::{
-    budget::{Budget, Fairness, Spent},
-    id::{KeyId, NodeId},
+    budget::{Budget, Fairness, Precedence, Spent},
+    id::{JobId, KeyId, NodeId},
+    settle::Cause,
 };
 use proptest::{collection::vec, prelude::*};
 use std::collections::BTreeMap;
@@ -22,6 +23,23 @@ fn who_pays_goes_first_then_who_was_seen_last_then_the_oldest_key() {
         turn(false, Some(99), 4),
         turn(false, None, 5),
         turn(false, None, 6),
+    ];
+    let mut sorted = in_turn;
+    sorted.reverse();
+    sorted.sort();
+    assert_eq!(sorted, in_turn);
+}
+
+#[test]
+fn of_jobs_that_claim_a_key_a_failover_comes_first_then_the_newest() {
+    let claim = |cause, job| Precedence { cause, job: JobId(job) };
+    let in_turn = [
+        claim(Cause::Failover, 7),
+        claim(Cause::Failover, 2),
+        claim(Cause::ByHand, 9),
+        claim(Cause::Delete, 8),
+        claim(Cause::Rebalance, 3),
+        claim(Cause::Drain, 1),
     ];
     let mut sorted = in_turn;
     sorted.reverse();

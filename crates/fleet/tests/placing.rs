@@ -7,7 +7,7 @@ use crate::{
 use fleet::{
     id::{KeyId, NodeId},
     node::{Health, Node, Policy},
-    place::{Home, Key, Move, NoRoomKind, Placed, choose, may_keep, place},
+    place::{Home, Key, Move, NoRoomKind, Placed, choose, count_off, may_arrive, may_keep, place},
 };
 use proptest::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
@@ -161,4 +161,20 @@ fn keys_of_different_wishes_see_each_others_moves() {
     assert_eq!(homes, [(1, 1), (2, 1), (3, 2)]);
     assert_eq!(held(&placed), [(KeyId(4), NoRoomKind::NoCapacity), (KeyId(5), NoRoomKind::NoCapacity)]);
     assert!(Arc::ptr_eq(&placed.held[0].why, &placed.held[1].why), "reasons are shared among equal wishes");
+}
+
+#[test]
+fn a_key_goes_on_arriving_where_it_could_live_and_was_not_refused() {
+    let well = node(1);
+    assert!(may_arrive(&well, &[]) && may_arrive(&well, &[NodeId(2)]));
+    assert!(!may_arrive(&well, &[NodeId(2), NodeId(1)]), "it refused this very key");
+    assert!(!may_arrive(&Node { health: down(), ..well.clone() }, &[]));
+    assert!(!may_arrive(&Node { policy: Policy::Maintenance, ..well }, &[]));
+}
+
+#[test]
+fn what_a_node_holds_of_keys_that_come_to_it_is_counted_off() {
+    let mut nodes = [1, 2].map(|id| Node { current_users: 5, ..node(id) });
+    count_off(&mut nodes, [NodeId(1), NodeId(1), NodeId(3)]);
+    assert_eq!(nodes.map(|node| node.current_users), [3, 5]);
 }

@@ -30,11 +30,11 @@ pub async fn find_twin<'a>(nodes: &'a [NodeRecord], url: &str, inbound: InboundI
 /// Whether two nodes are one inbound of one panel, as far as their addresses say so by themselves. Copies of a server are
 /// not.
 pub fn is_one_door(one: &NodeRecord, other: &NodeRecord) -> bool {
-    let place = |node: &NodeRecord| {
+    let door = |node: &NodeRecord| {
         let url = Url::parse(&node.url).ok()?;
         Some((place(&url), url.host_str()?.to_ascii_lowercase(), number(node)?))
     };
-    one.node.id != other.node.id && place(one).is_some_and(|here| Some(here) == place(other))
+    one.node.id != other.node.id && door(one).is_some() && door(one) == door(other)
 }
 
 /// The inbound that keys live on, or are to.

@@ -108,6 +108,16 @@ pub fn place_within(nodes: &[Node], keys: &[Key], budget: &mut Budget) -> Placed
     placed
 }
 
+/// Counts off what nodes hold already of keys that come to them, each node once for each such key: a key that left a
+/// client there needs no room for another.
+pub fn count_off(nodes: &mut [Node], held_on: impl IntoIterator<Item = NodeId>) {
+    let mut counts: BTreeMap<NodeId, i64> = BTreeMap::new();
+    held_on.into_iter().for_each(|node| *counts.entry(node).or_default() += 1);
+    for node in nodes {
+        node.current_users -= counts.get(&node.id).copied().unwrap_or_default();
+    }
+}
+
 struct Fleet {
     nodes: Vec<Node>,
     by_id: BTreeMap<NodeId, usize>,

@@ -1,12 +1,15 @@
 //! The schedule in simulated time: a node that vanishes is known to be down within 10 s, at every phase.
 
 use super::readings::{Case, full, light, observe_all};
+use crate::chance::cases;
 use fleet::health::{
     Health, State,
     next::{Begun, NextCheck},
     reading::{Depth, Reading},
     rules::{Rules, Timing},
 };
+use proptest::prelude::*;
+use std::time::Duration;
 
 /// How a node vanishes, by how long a check of it takes.
 #[derive(Debug, Clone, Copy)]
@@ -142,6 +145,31 @@ fn a_silent_panel_is_not_asked_more_often_unless_its_ports_fail_too() {
     assert_eq!(next(&degraded), NextCheck { at_ms: 9_000, depth: Depth::Light });
     let failing = degraded.observe(&light(Case::Gone, 6_150, 6_200), &Rules::default());
     assert_eq!(next(&failing), NextCheck { at_ms: 7_500, depth: Depth::Full });
+}
+
+proptest! {
+    #![proptest_config(cases(500))]
+
+    /// A thousand nodes share their wake-ups, and none is looked at late for it.
+    #[test]
+    fn ordinary_checks_begin_in_step_and_never_late(
+        now_ms in 0..100_000_i64, since_full_ms in 0..40_000_i64, since_light_ms in 0..4_000_i64, jitter in 0.0..1.0,
+    ) {
+        let begun = begun(now_ms - since_full_ms, now_ms - since_light_ms);
+        let up = Health::unknown().observe(&full(Case::Well, -500, -400), &Rules::default());
+        let next = up.next_check(now_ms, begun, &Timing::default(), jitter);
+        let late_ms = next.at_ms - (now_ms - since_light_ms + 3_000);
+        prop_assert!(next.at_ms == now_ms || next.at_ms % 50 == 0, "{:?}", next);
+        prop_assert!(next.at_ms == now_ms || late_ms <= 0 && (next.depth == Depth::Full || late_ms > -50), "{:?}", next);
+    }
+}
+
+#[test]
+fn short_periods_have_short_steps() {
+    let timing = Timing { liveness: Duration::from_millis(40), ..Timing::default() };
+    let up = Health::unknown().observe(&full(Case::Well, -500, -400), &Rules::default());
+    let next = up.next_check(1_001, begun(1_001, 1_001), &timing, 0.5);
+    assert_eq!(next, NextCheck { at_ms: 1_040, depth: Depth::Light });
 }
 
 #[test]

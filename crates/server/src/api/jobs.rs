@@ -91,7 +91,7 @@ async fn resume(State(app): State<App>, Path(id): Path<i64>) -> Result<Json<JobS
     Ok(Json((&job).into()))
 }
 
-/// Takes a job back: a new job sends the keys that it moved to where they were.
+/// Takes a job back: what is on its way is called back, and a new job sends the keys that it moved to where they were.
 #[utoipa::path(post, path = "/jobs/{id}/undo", tag = "jobs", params(("id" = i64, Path, minimum = 1)),
     request_body = Option<UndoShape>, responses(
     (status = 200, body = Begun),

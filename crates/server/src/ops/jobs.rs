@@ -2,14 +2,14 @@
 
 use super::{
     keys::counted,
-    plan::{Plan, Planned, call_off, call_off_emptying, open_job},
+    plan::{Plan, Planned, call_off, call_off_emptying, held_there, open_job},
 };
 use crate::config::Config;
 use chrono::{DateTime, Utc};
 use fleet::{
     id::{JobId, KeyId, NodeId, UserId},
     node::{Node, Policy},
-    place::{NoRoom, Wants},
+    place::{NoRoom, Wants, count_off},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -131,10 +131,10 @@ pub async fn undo(
         let message = format!("node {name} takes new keys, for the job that emptied it is undone (job {id})");
         tx.add_events(&[Event { at: now, kind: "policy", node: Some(node), key: None, message }]).await?;
     }
-    let (node, asked) = (job.node, asked_by.to_owned());
-    let new = NewJob { kind: JobKind::Undo, node, asked_by: asked, deadline_at: None, note: None };
-    let undo = if back.is_empty() { None } else { Some(open_job(&tx, &new, &back, now).await?) };
+    let asked_by = asked_by.to_owned();
     let mut message = format!("job {id} ({}) is undone, asked for by {asked_by}", job.kind);
+    let new = NewJob { kind: JobKind::Undo, node: job.node, asked_by, deadline_at: None, note: None };
+    let undo = if back.is_empty() { None } else { Some(open_job(&tx, &new, &back, now).await?) };
     if let Some(undo) = undo {
         let _ = write!(message, ": {} to go back (job {undo})", counted(back.len(), "key"));
     }
@@ -167,15 +167,8 @@ async fn way_back(
     });
     let there: Vec<(Resident, Wants)> = there.collect();
     let back: Vec<Planned> = there.iter().map(|(resident, wants)| Planned::new(resident, wants.pin)).collect();
-    let clients: BTreeSet<(KeyId, NodeId)> =
-        read.homes_of(&back.iter().map(|m| m.key).collect::<Vec<_>>()).await?.into_iter().collect();
-    for node in &mut fleet {
-        if Some(node.id) == emptied {
-            node.policy = Policy::Active;
-        }
-        // Their clients there have room already.
-        let held = back.iter().filter(|m| m.to == Some(node.id) && clients.contains(&(m.key, node.id))).count();
-        node.current_users -= i64::try_from(held).unwrap_or(i64::MAX);
-    }
+    fleet.iter_mut().filter(|n| Some(n.id) == emptied).for_each(|n| n.policy = Policy::Active);
+    let held = held_there(tx, &back.iter().filter_map(|m| Some((m.key, m.to?))).collect()).await?;
+    count_off(&mut fleet, held.iter().map(|(_, node)| *node));
     Ok((back, Plan::place(&fleet, there)))
 }

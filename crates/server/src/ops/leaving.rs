@@ -33,7 +33,8 @@ pub struct StillThere {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Who is still on a node that his key left: how many, and the thousand that go first.
+/// Who is still on a node that his key left: how many, and the thousand that go first. By what is written down: the loop
+/// that decides counts only silence that it listened to itself, and waits longer after a start.
 pub async fn still_there(
     store: &Store,
     config: &Config,

@@ -7,7 +7,10 @@ use fleet::{
     node::Node,
     place::{Key, NoRoom, Placed, Wants, place_within},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::{
     StoreError, Write,
     jobs::{JobKind, JobState, MoveState, NewJob, NewMove},
@@ -66,24 +69,27 @@ impl Plan {
     }
 }
 
+/// Of keys that go to these nodes, those of which the node holds a client still.
+pub(crate) async fn held_there(
+    tx: &Write<'_>,
+    going: &BTreeMap<KeyId, NodeId>,
+) -> Result<BTreeSet<(KeyId, NodeId)>, StoreError> {
+    let homes = tx.read().homes_of(&going.keys().copied().collect::<Vec<_>>()).await?;
+    Ok(homes.into_iter().filter(|(key, node)| going.get(key) == Some(node)).collect())
+}
+
 /// Who moves first.
 pub(crate) fn fairness(resident: &Resident) -> Fairness {
     Fairness { paying: resident.paying, seen_ms: resident.seen_at.map(|at| at.timestamp_millis()), key: resident.key }
 }
 
-/// Ends a job: what has not begun is not to be done, for this reason; what is on its way arrives. Says which keys do not
-/// move.
-pub(super) async fn call_off(
-    tx: &Write<'_>,
-    job: JobId,
-    why: &str,
-    now: DateTime<Utc>,
-) -> Result<Vec<KeyId>, StoreError> {
+/// Ends a job: what has not begun is not to be done, for this reason; what is on its way arrives.
+pub(super) async fn call_off(tx: &Write<'_>, job: JobId, why: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
     let open = tx.read().moves_in(job, &[MoveState::Planned, MoveState::Waiting]).await?;
     let keys: Vec<KeyId> = open.iter().map(|m| m.key).collect();
     tx.set_moves(job, &keys, MoveState::Cancelled, Some(why), now).await?;
     tx.set_job_state(job, JobState::Done, now).await?;
-    Ok(keys)
+    Ok(())
 }
 
 /// Ends whatever empties a node, or deletes it: something else is wanted of it now.

@@ -6,14 +6,19 @@ use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
 
+/// So many users on `a`, and a `b` that they could go to.
+async fn two_nodes(world: &mut World, users: i64, [a, b]: [Generation; 2]) {
+    world.node("a", a, 200).await;
+    for user in 1..=users {
+        world.key(user).await;
+    }
+    world.node("b", b, 200).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn draining_a_node_moves_everybody_and_cuts_off_nobody() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Three, 200).await;
-        for user in 1..=10 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Two, 200).await;
+        two_nodes(world, 10, [Generation::Three, Generation::Two]).await;
         let (status, job) = world.api(Method::POST, "nodes/1/drain", Some(json!({"deadline": "24h"}))).await;
         assert_eq!(status, 200, "{job}");
         world.until("everybody has moved", async |w: &World| w.residents("b").await == 10).await;
@@ -56,11 +61,7 @@ async fn a_drain_or_deletion_without_room_is_refused_with_the_list_and_changes_n
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_is_deleted_once_its_users_have_left_it() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Two, 200).await;
-        for user in 1..=5 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 5, [Generation::Two, Generation::Three]).await;
         let (_, preview) = world.api(Method::POST, "nodes/1/delete", Some(json!({"dry_run": true}))).await;
         assert_eq!(preview["moves"].as_array().map(Vec::len), Some(5), "{preview}");
         assert_eq!(world.residents("a").await, 5, "a preview does nothing");
@@ -119,11 +120,7 @@ async fn a_key_is_moved_by_hand_and_the_job_is_undone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rebalancing_brings_the_fleet_to_its_shares_once_and_only_when_asked() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Three, 200).await;
-        for user in 1..=30 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Two, 200).await;
+        two_nodes(world, 30, [Generation::Three, Generation::Two]).await;
         world.node("c", Generation::Three, 200).await;
         let (_, dry) = world.api(Method::POST, "rebalance", Some(json!({"dry_run": true}))).await;
         assert_eq!(dry["moves"].as_array().map(Vec::len), Some(20), "{dry}");
@@ -146,11 +143,7 @@ async fn a_paused_job_moves_nobody_until_it_is_resumed() {
     let mut config = watchful();
     config.moves.per_target = 2;
     on_every_database(config, async |world: &mut World| {
-        world.node("a", Generation::Three, 200).await;
-        for user in 1..=20 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 20, [Generation::Three, Generation::Three]).await;
         world.sim("b").inject(Fault::Slow(Duration::from_millis(200)));
         let (_, drain) = world.api(Method::POST, "nodes/1/drain", Some(json!({}))).await;
         let job = drain["job"].as_i64().unwrap();
@@ -176,11 +169,7 @@ async fn a_paused_job_moves_nobody_until_it_is_resumed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_paused_job_is_still_to_move_is_not_planned_again() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Three, 200).await;
-        for user in 1..=12 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Two, 200).await;
+        two_nodes(world, 12, [Generation::Three, Generation::Two]).await;
         world.sim("b").inject(Fault::Slow(Duration::from_millis(300)));
         let (_, even) = world.api(Method::POST, "rebalance", None).await;
         let job = even["job"].as_i64().unwrap();
@@ -200,11 +189,7 @@ async fn what_a_paused_job_is_still_to_move_is_not_planned_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_deadline_of_a_deletion_is_for_those_as_well_who_are_leaving_already() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Two, 200).await;
-        for user in 1..=5 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 5, [Generation::Two, Generation::Three]).await;
         world.api(Method::POST, "nodes/1/drain", None).await;
         world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
         let (_, waits) = world.api(Method::GET, "jobs/1", None).await;
@@ -250,11 +235,7 @@ async fn keys_of_a_node_that_is_deleted_by_force_are_served_elsewhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_enabled_while_it_is_being_deleted_stays() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Two, 200).await;
-        for user in 1..=5 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 5, [Generation::Two, Generation::Three]).await;
         let (status, answer) = world.api(Method::POST, "nodes/1/delete", Some(json!({}))).await;
         assert_eq!(status, 200, "{answer}");
         world.until("everybody has moved", async |w: &World| w.residents("b").await == 5).await;
@@ -331,11 +312,7 @@ async fn keys_go_back_to_a_full_node_that_is_full_of_their_own_clients() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_without_a_node_find_another_when_theirs_dies_before_it_took_them() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Two, 200).await;
-        for user in 1..=3 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 3, [Generation::Two, Generation::Three]).await;
         world.sim("b").inject(Fault::Slow(Duration::from_millis(700)));
         let (status, _) = world.api(Method::DELETE, "nodes/1?abandon=true", None).await;
         assert_eq!(status, 204);
@@ -358,11 +335,7 @@ async fn keys_without_a_node_find_another_when_theirs_dies_before_it_took_them()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_is_for_those_as_well_who_are_yet_to_move() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Two, 200).await;
-        for user in 1..=5 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 5, [Generation::Two, Generation::Three]).await;
         world.sim("b").inject(Fault::Slow(Duration::from_millis(700)));
         // The job that the place loop opens for this knows of no deadline.
         world.api(Method::PATCH, "nodes/1", Some(json!({"policy": "maintenance"}))).await;
@@ -381,11 +354,7 @@ async fn a_deadline_is_for_those_as_well_who_are_yet_to_move() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_of_a_node_that_dies_do_not_wait_for_its_paused_deletion() {
     on_every_database(watchful(), async |world: &mut World| {
-        world.node("a", Generation::Two, 200).await;
-        for user in 1..=5 {
-            world.key(user).await;
-        }
-        world.node("b", Generation::Three, 200).await;
+        two_nodes(world, 5, [Generation::Two, Generation::Three]).await;
         world.node("c", Generation::Three, 200).await;
         for node in ["b", "c"] {
             world.sim(node).inject(Fault::Slow(Duration::from_millis(700)));

@@ -6,7 +6,7 @@ use crate::ops::keys::{counted, home};
 use chrono::{DateTime, Utc};
 use fleet::{
     id::{JobId, KeyId, NodeId},
-    place::{Held, Key, Wants, may_keep, place_within},
+    place::{Held, Key, Wants, may_arrive, place_within},
     settle::Cause,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,9 +64,9 @@ async fn call_back(
     let refused = tx.read().refusals(&under_way.iter().map(|m| m.key).collect::<Vec<_>>()).await?;
     let lost = under_way.iter().filter_map(|m| {
         let to = m.to?;
-        let may_arrive = nodes.get(&to).is_some_and(|n| may_keep(&n.node, false).is_ok());
-        let is_refused = refused.get(&m.key).is_some_and(|by| by.contains(&to));
-        (!may_arrive || is_refused).then_some((m.key, to))
+        let refused_by = refused.get(&m.key).map_or(&[][..], Vec::as_slice);
+        let arrives = nodes.get(&to).is_some_and(|n| may_arrive(&n.node, refused_by));
+        (!arrives).then_some((m.key, to))
     });
     tx.cancel_arrivals(&lost.collect::<Vec<_>>(), "its new node cannot take it", now).await
 }

@@ -4,19 +4,18 @@
 use super::homeless::house;
 use crate::ops::{
     keys::{counted, home},
-    plan::fairness,
+    plan::{fairness, held_there},
 };
 use chrono::{DateTime, Utc};
 use fleet::{
-    budget::Budget,
+    budget::{Budget, Precedence},
     health::guard::Hold,
     id::{JobId, KeyId, NodeId},
     node::{Node, Policy},
-    place::{Key, NoRoom, Placed, Wants, explain, may_keep, must_leave, place_within},
+    place::{Key, NoRoom, Placed, Wants, count_off, explain, may_arrive, must_leave, place_within},
     settle::Cause,
 };
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
@@ -160,9 +159,8 @@ impl Rescue<'_> {
                 JobState::Paused | JobState::Done => {}
             }
         }
-        // A key may be on several lists. A failover comes first, for nobody serves its users; of orders the newest, for
-        // whoever gave it may have known of the others. Where the one finds no room, the next is tried.
-        wanted.sort_by_key(|w| (w.kind != JobKind::Failover, Reverse(w.job)));
+        // A key may be on several lists. Where the one that comes first finds no room for it, the next is tried.
+        wanted.sort_by_key(|w| Precedence { cause: w.kind.cause(), job: w.job });
         let mut rescued = Rescued::default();
         let mut fleet: Vec<Node> = self.nodes.values().map(|n| n.node.clone()).collect();
         loop {
@@ -172,7 +170,8 @@ impl Rescue<'_> {
             }
             let (mut now, later) = wanted.into_iter().partition::<Vec<_>, _>(|w| chosen[&w.resident.key] == w.job);
             now.sort_by_key(|w| fairness(&w.resident));
-            let back = self.going_back(&now).await?;
+            let named = now.iter().filter_map(|w| Some((w.resident.key, w.to?)));
+            let back = held_there(self.tx, &named.collect()).await?;
             let placed = self.place(&now, &back, fleet).await?;
             rescued.more |= !placed.waiting.is_empty();
             rescued.targets.extend(self.begin(&now, &placed, &back).await?);
@@ -266,16 +265,9 @@ impl Rescue<'_> {
     /// A key whose new node is about to take it is left alone, unless that node cannot any more, or refused this very
     /// key.
     fn is_on_its_way(&self, resident: &Resident, refused: &BTreeMap<KeyId, Vec<NodeId>>) -> bool {
+        let refused_by = refused.get(&resident.key).map_or(&[][..], Vec::as_slice);
         let target = resident.arriving_to.and_then(|to| self.nodes.get(&to));
-        let is_refused = |by| refused.get(&resident.key).is_some_and(|nodes| nodes.contains(&by));
-        target.is_some_and(|target| may_keep(&target.node, false).is_ok() && !is_refused(target.node.id))
-    }
-
-    /// The keys that are wanted on a node that holds a client of theirs still: these have room there already.
-    async fn going_back(&self, wanted: &[Wanted]) -> Result<BTreeSet<(KeyId, NodeId)>, StoreError> {
-        let named: BTreeMap<KeyId, NodeId> = wanted.iter().filter_map(|w| Some((w.resident.key, w.to?))).collect();
-        let homes = self.tx.read().homes_of(&named.keys().copied().collect::<Vec<_>>()).await?;
-        Ok(homes.into_iter().filter(|(key, node)| named.get(key) == Some(node)).collect())
+        target.is_some_and(|target| may_arrive(&target.node, refused_by))
     }
 
     /// Whether the reason for which a job was opened is gone: failovers and drains end by themselves, deletions when the
@@ -303,10 +295,7 @@ impl Rescue<'_> {
             Key { id: w.resident.key, home: None, wants: Wants { pin: w.to, avoid, ..Wants::default() } }
         });
         let mut budget = self.limits.budget(self.tx).await?;
-        for node in &mut fleet {
-            let held = back.iter().filter(|(_, to)| *to == node.id).count();
-            node.current_users -= i64::try_from(held).unwrap_or(i64::MAX);
-        }
+        count_off(&mut fleet, back.iter().map(|(_, node)| *node));
         Ok(place_within(&fleet, &wishes.collect::<Vec<_>>(), &mut budget))
     }
 
